@@ -15,6 +15,9 @@ let commonSettings: [SwiftSetting] = [
     .unsafeFlags(["-enforce-exclusivity=unchecked", "-cross-module-optimization"], .when(configuration: .release)),
 ]
 
+/// The commit that the executables are built from, for `parley --version`. `deploy/build.sh` sets the variable; other builds say `unknown`.
+let commit = Context.environment["PARLEY_COMMIT"] ?? "unknown"
+
 let package = Package(
     name: "parley",
     products: [
@@ -59,8 +62,11 @@ let package = Package(
             name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         // malloc_trim returns memory to the system after a burst of connections; sched_setattr lets event loops run sooner.
         .systemLibrary(name: "CLinux"),
-        // argc and argv from C: Swift's CommandLine.arguments is empty without /proc.
-        .target(name: "CArguments", cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+        // argc and argv from C: Swift's CommandLine.arguments is empty without /proc. The commit is here, because another one then compiles
+        // only C.
+        .target(
+            name: "CArguments",
+            cSettings: [.define("PARLEY_COMMIT", to: "\"\(commit)\""), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
         // The launcher of process upstreams, which executes the program. In C, since the Swift runtime would dominate its start time.
         .executableTarget(
             name: "parley-launch",
@@ -161,7 +167,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
-            exclude: ["Clients"],
+            exclude: ["Clients", "Deployment"],
             swiftSettings: commonSettings),
     ]
 )

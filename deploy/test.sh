@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks a change before it is merged: the format, a build without warnings from this repository, all tests, and a build of the benchmarks and
-# the fuzz targets, which are packages of their own.
+# Checks a change before it is merged: the format, a build without warnings from this repository, all tests, a build of the benchmarks and
+# the fuzz targets, which are packages of their own, and the tarball of a release build.
 # usage: deploy/test.sh [ARGUMENT …]
-# Arguments are passed to "swift test", and the other packages aren't built, for example: deploy/test.sh --filter OperationsServerTests
+# Arguments are passed to "swift test", and nothing else is built, for example: deploy/test.sh --filter OperationsServerTests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -56,3 +56,12 @@ build_nested() {
 }
 build_nested Benchmarks
 build_nested Fuzz --target fuzz
+
+step 'release build (some minutes the first time)'
+log=.build/test-release.log
+if ! deploy/build.sh >"$log" 2>&1 </dev/null; then
+    grep -E 'error:' "$log" >&2 || tail -n 40 "$log" >&2
+    exit 1
+fi
+step 'package'
+deploy/package/check.sh

@@ -99,17 +99,36 @@ static inline int parley_unix_time(const ASN1_TIME *time, int64_t *seconds) {
     return 1;
 }
 
-// Calls `visit` with each DNS name of a certificate's subjectAltName; the names aren't zero-terminated.
-static inline void parley_dns_names(
-    const X509 *certificate, void *argument, void (*visit)(void *argument, const unsigned char *name, int count)) {
+// Calls `visit` with each name of a certificate's subjectAltName that is of a kind: GEN_DNS, GEN_URI or GEN_EMAIL. The names aren't
+// zero-terminated.
+static inline void parley_visit_names(
+    const X509 *certificate, int kind, void *argument, void (*visit)(void *argument, const unsigned char *name, int count)) {
     GENERAL_NAMES *names = (GENERAL_NAMES *)X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
     if (names == NULL) return;
     for (int index = 0; index < sk_GENERAL_NAME_num(names); index++) {
         const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, index);
-        if (name->type != GEN_DNS) continue;
-        visit(argument, ASN1_STRING_get0_data(name->d.dNSName), ASN1_STRING_length(name->d.dNSName));
+        // All three kinds are an ASN1_IA5STRING in the same member of the union.
+        if (name->type != kind) continue;
+        visit(argument, ASN1_STRING_get0_data(name->d.ia5), ASN1_STRING_length(name->d.ia5));
     }
     GENERAL_NAMES_free(names);
+}
+
+// Calls `visit` with the last common name of a certificate's subject, in UTF-8, if there is one.
+static inline void parley_visit_common_name(
+    const X509 *certificate, void *argument, void (*visit)(void *argument, const unsigned char *name, int count)) {
+    X509_NAME *subject = X509_get_subject_name(certificate);
+    int last = -1;
+    for (int index = X509_NAME_get_index_by_NID(subject, NID_commonName, -1); index >= 0;
+         index = X509_NAME_get_index_by_NID(subject, NID_commonName, index)) {
+        last = index;
+    }
+    if (last < 0) return;
+    unsigned char *text = NULL;
+    int count = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, last)));
+    if (count < 0) return;
+    visit(argument, text, count);
+    OPENSSL_free(text);
 }
 
 // Digests. These functions are deprecated in favour of EVP's but, unlike those, don't allocate and can't fail.
@@ -138,7 +157,10 @@ static inline void parley_sha256_final(SHA256_CTX *context, unsigned char *diges
 
 static const int PARLEY_MBSTRING_UTF8 = MBSTRING_UTF8;
 
-static inline EVP_PKEY *parley_generate_p256(void) { return EVP_EC_gen("P-256"); }
+static inline EVP_PKEY *parley_generate_ec(const char *curve) { return EVP_EC_gen(curve); }
+
+// Generates a key of a type without parameters, such as ED25519. Returns NULL on failure.
+static inline EVP_PKEY *parley_generate_key(const char *type) { return EVP_PKEY_Q_keygen(NULL, NULL, type); }
 
 static inline EVP_PKEY *parley_generate_rsa(unsigned int bits) { return EVP_RSA_gen(bits); }
 

@@ -20,7 +20,7 @@ package enum DevelopmentCertificate {
         // Two gateways that start in one directory may each write one of the files: the files are checked again, and recreated if they
         // don't match.
         for _ in 0..<3 where !isValid(files, now: now) {
-            let (certificate, key) = try create(now: now)
+            let (certificate, key) = try SelfSignedCertificate.create(names: ["localhost", "127.0.0.1", "::1"], days: validDays, now: now)
             try PEMFile.write(key, to: files.key, permissions: 0o600)
             try PEMFile.write(certificate, to: files.certificate, permissions: 0o644)
         }
@@ -30,16 +30,5 @@ package enum DevelopmentCertificate {
     private static func isValid(_ files: TLSSettings.Certificate, now: Int64) -> Bool {
         guard let certificate = try? TLSCertificate(files) else { return false }
         return certificate.notBefore <= now && certificate.notAfter >= now + remainingDays * 86400
-    }
-
-    private static func create(now: Int64) throws(TLSConfigurationError) -> (certificate: String, key: String) {
-        let key = try GeneratedKey(.p256)
-        let certificate = try GeneratedCertificate(
-            GeneratedCertificate.Request(
-                names: ["localhost", "127.0.0.1", "::1"],
-                // An hour in the past, for clients whose clock is slightly behind.
-                notBefore: now - 3600, notAfter: now + validDays * 86400, isForServers: true),
-            key: key)
-        return (certificate.pem, key.pem)
     }
 }

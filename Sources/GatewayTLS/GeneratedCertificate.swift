@@ -5,7 +5,7 @@ import COpenSSL
 /// A certificate that this process created and signed: for the development environment and tests.
 package final class GeneratedCertificate: Sendable {
     package struct Request: Sendable {
-        /// The DNS names and IP addresses of the subjectAltName, never from input. The first is also the common name.
+        /// The DNS names and IP addresses of the subjectAltName, validated by the caller. The first is also the common name.
         package var names: [String]
         /// Seconds since 1970.
         package var notBefore: Int64

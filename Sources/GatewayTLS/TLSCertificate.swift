@@ -86,7 +86,7 @@ final class TLSCertificate {
     private static func names(of certificate: OpaquePointer) -> [String] {
         var names: [String] = []
         withUnsafeMutablePointer(to: &names) { names in
-            parley_dns_names(certificate, names) { argument, bytes, count in
+            parley_visit_names(certificate, GEN_DNS, names) { argument, bytes, count in
                 guard let argument, let bytes, count > 0 else { return }
                 let name = String(decoding: UnsafeBufferPointer(start: bytes, count: Int(count)), as: UTF8.self)
                 argument.assumingMemoryBound(to: [String].self).pointee.append(name.lowercased())

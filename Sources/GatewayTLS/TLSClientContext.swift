@@ -11,6 +11,8 @@ package final class TLSClientContext: Sendable {
         case none
         /// Verifies against the authorities of a PEM file and checks the name.
         case authority(path: String)
+        /// Verifies against the system's authorities and those of a PEM file, and checks the name.
+        case systemAndAuthority(path: String)
     }
 
     /// A host name or an IP address; `nil` to send and check none.
@@ -75,20 +77,33 @@ package final class TLSClientContext: Sendable {
             SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
         case .system:
             SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
-            guard SSL_CTX_set_default_verify_paths(context) == 1 else {
-                throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no system authorities"))
-            }
+            try trustSystem(context)
         case .authority(let path):
             SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
-            for certificate in try PEMFile.certificates(at: path) { X509_free(certificate) }
-            guard SSL_CTX_load_verify_file(context, path) == 1 else {
-                throw TLSConfigurationError(path: path, .rejected(OpenSSLErrors.takeReason() ?? "no reason given"))
-            }
+            try trust(path, context)
+        case .systemAndAuthority(let path):
+            SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+            try trustSystem(context)
+            try trust(path, context)
         }
         let list = protocols.map { Array($0.utf8) }.filter { (1...255).contains($0.count) }.flatMap { [UInt8($0.count)] + $0 }
         // This function returns 0 on success.
         if !list.isEmpty, SSL_CTX_set_alpn_protos(context, list, UInt32(list.count)) != 0 {
             throw TLSConfigurationError(path: nil, .unsupported("ALPN"))
+        }
+    }
+
+    private static func trustSystem(_ context: OpaquePointer) throws(TLSConfigurationError) {
+        guard SSL_CTX_set_default_verify_paths(context) == 1 else {
+            throw TLSConfigurationError(path: nil, .unsupported(OpenSSLErrors.takeReason() ?? "no system authorities"))
+        }
+    }
+
+    /// Trusts the authorities of a PEM file.
+    private static func trust(_ path: String, _ context: OpaquePointer) throws(TLSConfigurationError) {
+        for certificate in try PEMFile.certificates(at: path) { X509_free(certificate) }
+        guard SSL_CTX_load_verify_file(context, path) == 1 else {
+            throw TLSConfigurationError(path: path, .rejected(OpenSSLErrors.takeReason() ?? "no reason given"))
         }
     }
 }

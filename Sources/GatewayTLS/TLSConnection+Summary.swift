@@ -11,8 +11,13 @@ extension TLSConnection {
                 cipher: SSL_get_current_cipher(ssl).flatMap { SSL_CIPHER_get_name($0) }.map { String(cString: $0) } ?? "",
                 applicationProtocol: Self.applicationProtocol(of: ssl),
                 serverName: SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { String(cString: $0) },
-                isResumed: SSL_session_reused(ssl) == 1)
+                isResumed: SSL_session_reused(ssl) == 1, peerName: Self.peerName(of: ssl))
         }
+    }
+
+    private static func peerName(of ssl: OpaquePointer) -> String? {
+        guard SSL_is_server(ssl) == 1, let certificate = SSL_get0_peer_certificate(ssl) else { return nil }
+        return PeerName.of(certificate)
     }
 
     private static func applicationProtocol(of ssl: OpaquePointer) -> String? {

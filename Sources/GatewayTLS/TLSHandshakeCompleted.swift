@@ -11,12 +11,18 @@ package struct TLSHandshakeCompleted: Sendable, Hashable {
     package var serverName: String?
     /// Whether the session was resumed with a ticket.
     package var isResumed: Bool
+    /// The name in the client's verified certificate: its first URI, DNS or e-mail name, or its common name; `nil` without a certificate, and on the
+    /// client's side.
+    package var peerName: String?
 
-    package init(version: TLSVersion, cipher: String, applicationProtocol: String?, serverName: String?, isResumed: Bool) {
+    package init(
+        version: TLSVersion, cipher: String, applicationProtocol: String?, serverName: String?, isResumed: Bool, peerName: String? = nil
+    ) {
         self.version = version
         self.cipher = cipher
         self.applicationProtocol = applicationProtocol
         self.serverName = serverName
         self.isResumed = isResumed
+        self.peerName = peerName
     }
 }

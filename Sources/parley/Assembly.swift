@@ -12,33 +12,12 @@ import UnixSignals
 
 /// Assembles the gateway from its parts; the only place that names every concrete type.
 enum Assembly {
-    static let version = "0.1.0"
     /// `EX_CONFIG` of sysexits.h.
     static let configurationError: Int32 = 78
     /// `EX_TEMPFAIL` of sysexits.h: a restart may succeed.
     static let temporaryFailure: Int32 = 75
     /// The directory of the development certificate.
     static let stateDirectory = "var"
-
-    /// Checks that `/proc` is mounted. Prints an error and returns the exit status if it isn't; returns nil if it is, and for commands other than
-    /// `serve`.
-    ///
-    /// The runtime's thread pool reads `/proc` and aborts the process without it, possibly much later, so this check runs before the first
-    /// thread is started. An invalid configuration is reported in preference to the missing `/proc`.
-    static func exitStatusWithoutProc(_ arguments: [String]) -> Int32? {
-        guard access("/proc/self/stat", R_OK) != 0 else { return nil }
-        let isServing = arguments.first.map { $0 == "serve" || $0.hasPrefix("-") } ?? true
-        guard isServing, !arguments.contains(where: { ["--help", "-h", "--version"].contains($0) }) else { return nil }
-        let flags = arguments.first == "serve" ? Array(arguments.dropFirst()) : arguments
-        var (text, status) = ("/proc isn't mounted; the gateway can't run without it", Int32(1))
-        do throws(ConfigurationError) {
-            _ = try ConfigurationLoader.load(arguments: flags, environment: ProcessInfo.processInfo.environment)
-        } catch {
-            (text, status) = ("\(error)", configurationError)
-        }
-        FileHandle.standardError.write(Data((text + "\n").utf8))
-        return status
-    }
 
     /// Runs the gateway until SIGTERM or SIGINT, and returns the exit status.
     static func serve(flags: [String], environment: [String: String]) async -> Int32 {
@@ -67,6 +46,12 @@ enum Assembly {
         } catch let error as TLSConfigurationError {
             logger.critical("the certificates can't be used", metadata: ["error": "\(error)"])
             return configurationError
+        } catch let fault as TokenKeys.Fault {
+            logger.critical("the keys of tokens can't be used", metadata: ["error": "\(fault)"])
+            return configurationError
+        } catch let fault as InheritedSockets.Fault {
+            logger.critical("the sockets of the service manager can't be used", metadata: ["error": "\(fault)"])
+            return configurationError
         } catch let failure as ListenerFailure {
             logger.critical(
                 "the gateway can't run",
@@ -84,6 +69,7 @@ enum Assembly {
         // Trapped before the first log line, because a supervisor may send SIGTERM as soon as it sees one.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let configuration = loaded.configuration
+        let sockets = try inheritedSockets(environment, configuration, logger: logger)
         let started = LoopClock.wallMilliseconds()
         let group = MultiThreadedEventLoopGroup(
             numberOfThreads: configuration.listen.loops == 0 ? System.coreCount : configuration.listen.loops)
@@ -99,27 +85,41 @@ enum Assembly {
         let store = try openStore(configuration, health: health)
         let archive: any ReportArchive = store ?? MemoryArchive()
         let upstreams = try UpstreamRegistry(configuration, group: group, logger: Logger(label: "parley.upstream"))
+        let access = try ClientAccess(configuration, health: health, logger: Logger(label: "parley.access")) { change in
+            var batch = StoreBatch()
+            batch.add(change)
+            store?.submit(batch, committed: {})
+        }
         let shared = SharedGateway(
             connectionLimits: ConnectionLimits(policy: ConnectionLimits.Policy(configuration)),
-            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams, store: store,
-            archive: archive)
+            sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams,
+            access: access.control, store: store, archive: archive)
+        let operationsBound = Latch()
         let gateway = try await Gateway(
-            configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"))
-        let found = try await gateway.restore()
+            configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"),
+            inherited: sockets, beforeReady: { await operationsBound.wait() })
+        let found = try await gateway.restore { access.restore($0) }
         if found != (0, 0) {
             logger.notice(
                 "sessions restored",
                 metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.discarded)])
         }
+        let notifier = serviceNotifier(environment, gateway: gateway, shared: shared)
+        var target = reloadTarget(tls: tls, access: access, upstreams: upstreams, gateway: gateway, logs: logs, logger: logger)
+        target.began = { notifier.reloadBegan() }
+        target.ended = { notifier.reloadEnded() }
         let configurationService = ConfigurationService(
-            loaded: loaded, target: reloadTarget(tls: tls, upstreams: upstreams, gateway: gateway, logs: logs, logger: logger),
+            loaded: loaded, target: target,
             logger: Logger(label: "parley.configuration"),
             load: { () throws(ConfigurationError) in try ConfigurationLoader.load(arguments: flags, environment: environment) })
         registerHealthChecks(
             health, tls: tls, configurationService: configurationService, descriptors: shared.descriptors, loops: loops, logger: logger)
         let reports = ReportCache()
+        let ledger = shared.usage.ledger ?? UsageLedger()
+        let usage: any UsageArchive = store ?? ledger
         let operations = OperationsServer(
-            address: configuration.operations.address, requiresToken: configuration.environment == .production,
+            address: configuration.operations.address, inherited: sockets[.operations],
+            requiresToken: configuration.environment == .production,
             token: { configurationService.current.operations.token }, health: health,
             snapshot: {
                 await snapshot(
@@ -128,16 +128,18 @@ enum Assembly {
             sessions: SessionOperations(
                 live: gateway, archive: archive, cache: reports, depth: { ReportDepth(configurationService.current.reports.content) },
                 logger: Logger(label: "parley.operations")),
-            reload: { await configurationService.reload(because: "operations API") }, resetUpstream: { upstreams.reset($0) },
-            eventLoopGroup: group)
+            usage: usage,
+            reload: { await configurationService.reload(because: "operations API") }, drain: { await gateway.beginDrain() },
+            configuration: { try configurationService.json() }, resetUpstream: { upstreams.reset($0) }, access: access.operations,
+            eventLoopGroup: group, onRunning: { _ in operationsBound.open() })
 
         // Services stop in reverse order, so the health endpoints respond until the end.
         try await run(
             [
-                .init(service: operations), .init(service: upstreams),
+                .init(service: notifier), .init(service: operations), .init(service: upstreams), .init(service: access.keySets),
                 // The default would cancel the group, and the operations listener would log a second error that hides the cause.
                 .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: configurationService),
-            ], until: signals, logs: logs)
+            ], until: signals, logs: logs, onStop: { notifier.stopping() })
         await store?.close()
         // The event loops aren't shut down: the operations listener's library may still schedule its own shutdown on them.
         logger.notice("stopped")
@@ -148,7 +150,8 @@ enum Assembly {
         logger.notice(
             "starting",
             metadata: [
-                "version": "\(version)", "environment": "\(loaded.configuration.environment.rawValue)", "files": "\(loaded.filesRead)",
+                "version": "\(Version.number)", "commit": "\(Version.commit)",
+                "environment": "\(loaded.configuration.environment.rawValue)", "files": "\(loaded.filesRead)",
                 "loops": .stringConvertible(loops),
             ])
         for warning in loaded.warnings { logger.warning("configuration", metadata: ["problem": "\(warning)"]) }
@@ -156,13 +159,16 @@ enum Assembly {
 
     /// Returns the target of a reload: the parts of the gateway that a new configuration is applied to.
     private static func reloadTarget(
-        tls: TLSContextStore, upstreams: UpstreamRegistry, gateway: Gateway, logs: Logs, logger: Logger
+        tls: TLSContextStore, access: ClientAccess, upstreams: UpstreamRegistry, gateway: Gateway, logs: Logs, logger: Logger
     ) -> ConfigurationService.Target {
         ConfigurationService.Target(
             certificates: { configuration in
+                // Checked before anything is applied.
+                _ = try TokenKeys(TokenSettings(configuration))
                 warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
                 // Upstreams have certificate files, too.
                 try upstreams.apply(configuration)
+                try access.apply(configuration)
             },
             apply: { configuration in
                 logs.setLevel(configuration.logging.level)
@@ -172,12 +178,13 @@ enum Assembly {
 
     /// Runs the services until a signal stops them or one fails.
     private static func run(
-        _ services: [ServiceGroupConfiguration.ServiceConfiguration], until signals: UnixSignalsSequence, logs: Logs
+        _ services: [ServiceGroupConfiguration.ServiceConfiguration], until signals: UnixSignalsSequence, logs: Logs,
+        onStop: @escaping @Sendable () -> Void
     ) async throws {
         let services = ServiceGroup(configuration: .init(services: services, logger: lifecycleLogger))
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await services.run() }
-            tasks.addTask { await stop(services, on: signals, logs: logs) }
+            tasks.addTask { await stop(services, on: signals, logs: logs, onStop: onStop) }
             try await tasks.next()
             tasks.cancelAll()
         }
@@ -218,7 +225,9 @@ enum Assembly {
     }
 
     /// Drains on the first SIGTERM or SIGINT; exits at once on the second.
-    private static func stop(_ services: ServiceGroup, on signals: UnixSignalsSequence, logs: Logs) async {
+    private static func stop(
+        _ services: ServiceGroup, on signals: UnixSignalsSequence, logs: Logs, onStop: @Sendable () -> Void
+    ) async {
         var isDraining = false
         for await _ in signals {
             guard !isDraining else {
@@ -226,6 +235,7 @@ enum Assembly {
                 exit(0)
             }
             isDraining = true
+            onStop()
             await services.triggerGracefulShutdown()
         }
     }
@@ -255,7 +265,8 @@ enum Assembly {
         let counters = await gateway.counters()
         var snapshot = GatewaySnapshot(
             startedAt: started, uptimeMilliseconds: LoopClock.wallMilliseconds() - started,
-            environment: configuration.environment.rawValue, version: version)
+            environment: configuration.environment.rawValue, version: Version.number, commit: Version.commit)
+        snapshot.state = gateway.state
         snapshot.connections.open = shared.connectionLimits.webSockets
         snapshot.connections.accepted = counters.accepted
         snapshot.connections.rejected = counters.rejected

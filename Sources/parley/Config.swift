@@ -8,21 +8,22 @@ import NIOPosix
 /// `parley config`: checks or prints the configuration without starting a gateway.
 struct Config: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Check or print the configuration, or list its keys.",
+        abstract: "Check, print or compare the configuration, or list its keys.",
         discussion: """
             check and print accept the flags of serve:
 
             \(ConfigurationArguments.help)
             """,
-        subcommands: [Check.self, Print.self, Keys.self])
+        subcommands: [Check.self, Print.self, Diff.self, Keys.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Report every problem of the configuration; exit with 78 if there is any.",
             usage: "parley config check \(ConfigurationArguments.usage)",
             discussion: """
-                Also checks certificates, keys, CA files, programs, the store's file and listener addresses, as serve does. Changes \
-                nothing, and can be used while a gateway is running.
+                Also checks certificates, keys, CA files, programs, the store's file and listener addresses, as serve does, and the \
+                permissions of files with secrets. With --environment production it also warns about decisions that were left at a \
+                default. Changes nothing, and can be used while a gateway is running.
 
                 \(ConfigurationArguments.help)
                 """)
@@ -35,8 +36,11 @@ struct Config: ParsableCommand {
             print("read: \(loaded.filesRead)")
             let check = StartupCheck(
                 loaded, stateDirectory: Assembly.stateDirectory, group: MultiThreadedEventLoopGroup.singleton, now: Int64(time(nil)))
-            for warning in loaded.warnings + check.warnings { print("warning: \(warning)") }
-            guard check.problems.isEmpty else { throw Config.reject(ConfigurationError(problems: check.problems)) }
+            let decisions = check.problems.isEmpty ? loaded.openDecisions : []
+            for warning in loaded.warnings + decisions + check.warnings { print("warning: \(warning)") }
+            guard check.problems.isEmpty else {
+                throw Config.reject(ConfigurationError(problems: check.problems, openDecisions: loaded.openDecisions))
+            }
             print("the configuration is valid")
         }
     }
@@ -77,7 +81,7 @@ struct Config: ParsableCommand {
         }
     }
 
-    private static func load(_ flags: [String]) throws -> LoadedConfiguration {
+    static func load(_ flags: [String]) throws -> LoadedConfiguration {
         do {
             return try ConfigurationLoader.load(arguments: flags, environment: ProcessInfo.processInfo.environment)
         } catch {
@@ -86,8 +90,9 @@ struct Config: ParsableCommand {
     }
 
     private static func reject(_ error: ConfigurationError) -> ExitCode {
+        let decisions = error.openDecisions.isEmpty ? "" : "\n\n" + error.openDecisions.map { "warning: \($0)" }.joined(separator: "\n")
         let files = error.files.isEmpty ? "" : "\n\nread: \(error.files.joined(separator: ", "))"
-        FileHandle.standardError.write(Data("\(error)\(files)\n".utf8))
+        FileHandle.standardError.write(Data("\(error)\(decisions)\(files)\n".utf8))
         return ExitCode(Assembly.configurationError)
     }
 }

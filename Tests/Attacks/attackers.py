@@ -18,6 +18,8 @@ import sys
 import time
 import zlib
 
+from client import token
+
 TLS = ssl.create_default_context()
 TLS.check_hostname = False
 TLS.verify_mode = ssl.CERT_NONE
@@ -219,6 +221,16 @@ async def handshakes_from_one_address(target):
     reader, writer = await target.connect("127.0.0.2")
     writer.transport.abort()
     return "handshake"
+
+
+async def bad_tokens(target):
+    """Presents a forged token from the one address that all attackers share."""
+    reader, writer = await target.connect("127.0.0.2")
+    forged = token(f"u{random.randrange(1000)}", secret="not the secret of the gateway at all")
+    writer.write(HEAD + b"Authorization: Bearer " + forged.encode() + b"\r\n\r\n")
+    response = await reader.readuntil(b"\r\n\r\n")
+    writer.transport.abort()
+    return response.split(b" ")[1].decode()
 
 
 async def churn(target, data=b""):
@@ -423,7 +435,7 @@ ATTACKS = {
     one_byte_fragments empty_continuations ping_flood huge_lengths negative_lengths whole_bomb bomb_in_fragments reserved_bits window_bits
     bombs_under_the_limit empty_frames_of_an_ended_stream header_lines long_header slow_handshake slow_head slow_body slow_reader
     greedy_reader renegotiation key_updates silent silent_from_one_address handshakes_from_one_address churn churn_with_hello
-    malformed_hello log_injection""".split()
+    malformed_hello log_injection bad_tokens""".split()
 }
 
 
@@ -444,7 +456,7 @@ async def attacker(attack, target, until, outcomes):
             await asyncio.sleep(0.05)
         outcomes[result] += 1
         # A disconnected attacker reconnects a few times a second: 20 handshakes a second are allowed per address, and their cost is known.
-        if attack.__name__ not in ("churn", "churn_with_hello", "malformed_hello"):
+        if attack.__name__ not in ("churn", "churn_with_hello", "malformed_hello", "bad_tokens"):
             await asyncio.sleep(random.uniform(0, 0.4))
 
 

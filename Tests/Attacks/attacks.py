@@ -21,7 +21,7 @@ import re
 import sys
 import time
 
-from client import Client, percentile
+from client import SECRET, Client, percentile
 from gateway import GATEWAY_CORES, OTHER_CORES, Gateway
 from suspend import TRIALS
 
@@ -49,6 +49,8 @@ class Attack:
     descriptors: int = None
     # The coroutine in attackers.py, if its name differs from the attack's.
     coroutine_name: str = None
+    # Whether the well-behaved client's connects are measured, instead of its messages.
+    measures_connects: bool = False
 
     @property
     def coroutine(self):
@@ -57,6 +59,7 @@ class Attack:
 
 MESSAGE = ("websocket.max_message_bytes",)
 HEAD = ("http.max_header_bytes",)
+TOKENS = {"auth.mode": "jwt", "auth.secret": SECRET, "connections.per_user": "0"}
 ATTACKS = [
     Attack("one-byte fragments", 20, "1009", MESSAGE),
     Attack("empty continuations", 20, "1009", MESSAGE),
@@ -87,6 +90,11 @@ ATTACKS = [
     Attack(
         "handshakes from one address", 20, "handshake|closed at once", coroutine_name="handshakes_from_one_address",
         flags={"connections.handshakes_per_second": "20"}),
+    Attack(
+        "bad tokens", 20, "401|429|closed at once|handshake", HEAD, TOKENS | {"connections.handshakes_per_second": "20"},
+        measures_connects=True),
+    Attack(
+        "bad tokens, any handshakes", 20, "401|429", HEAD, TOKENS, coroutine_name="bad_tokens", measures_connects=True),
     Attack("churn", 20, "20 connections"),
     Attack("churn with half a hello", 20, "20 connections", coroutine_name="churn_with_hello"),
     Attack("malformed hello", 20, "alert|handshake"),
@@ -104,12 +112,22 @@ async def start(*arguments):
     return await asyncio.create_subprocess_exec(sys.executable, *arguments, stdout=asyncio.subprocess.PIPE, preexec_fn=prepare)
 
 
-async def measure_baseline(client, seconds):
+async def measure(attack, client, seconds):
+    """Returns the latencies of the client's messages or connects. At most 0.1 % of the connects may fail."""
+    if not attack.measures_connects:
+        return await client.exchange_for(seconds)
+    times, errors = await client.connect_for(seconds)
+    if len(errors) > len(times) / 1000:
+        raise RuntimeError(f"{len(errors)} of {len(times) + len(errors)} connects failed: {errors[0]}")
+    return times
+
+
+async def measure_baseline(attack, client, seconds):
     """Returns the client's latencies without an attack, while another process keeps the attackers' core as busy."""
     spinner = await start("-c", "while True: pass")
     try:
-        await client.exchange_for(min(1, seconds))
-        return await client.exchange_for(seconds)
+        await measure(attack, client, min(1, seconds))
+        return await measure(attack, client, seconds)
     finally:
         spinner.kill()
         await spinner.wait()
@@ -137,14 +155,14 @@ async def run_attack(attack, options):
         # A rehearsal by two attackers, so that one-time allocations are made.
         await run_attackers(attack, gateway, 2, 1, options.seed)
         await asyncio.sleep(0.5)
-        alone = await measure_baseline(client, options.seconds / 2)
+        alone = await measure_baseline(attack, client, options.seconds / 2)
         before, descriptors = gateway.resident(), gateway.descriptors()
         gateway.reset_peak()
         used, begin = gateway.processor(), time.monotonic()
         attackers = asyncio.ensure_future(run_attackers(attack, gateway, attack.attackers, options.seconds, options.seed))
         # The attackers' interpreter has to start first.
-        await client.exchange_for(0.5)
-        during = await client.exchange_for(options.seconds - 0.5)
+        await measure(attack, client, 0.5)
+        during = await measure(attack, client, options.seconds - 0.5)
         used = (gateway.processor() - used) / (time.monotonic() - begin)
         outcomes = await attackers
         peak = gateway.resident("VmHWM")

@@ -2,6 +2,9 @@
 
 """A well-behaved client that sends a message every few milliseconds and measures the latency of each response."""
 import asyncio
+import base64
+import hashlib
+import hmac
 import json
 import ssl
 import time
@@ -11,6 +14,20 @@ import websockets
 TLS = ssl.create_default_context()
 TLS.check_hostname = False
 TLS.verify_mode = ssl.CERT_NONE
+
+
+# The value of auth.secret in attacks on authentication.
+SECRET = "a secret of the attacks with more than 32 bytes"
+
+
+def token(user, lifetime=3600, secret=SECRET):
+    """Returns a JSON Web Token of a user, signed with HS256."""
+    def encode(data):
+        return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+    claims = {"sub": user, "iat": int(time.time()), "exp": int(time.time()) + lifetime}
+    signed = encode(b'{"alg":"HS256","typ":"JWT"}') + "." + encode(json.dumps(claims).encode())
+    return signed + "." + encode(hmac.digest(secret.encode(), signed.encode(), hashlib.sha256))
 
 
 class Client:
@@ -24,7 +41,9 @@ class Client:
         self.acknowledged = 0
 
     async def connect(self):
-        self.socket = await websockets.connect(self.gateway.url, ssl=TLS, compression=None, open_timeout=30, ping_interval=None)
+        headers = {"Authorization": "Bearer " + token("well-behaved")}
+        self.socket = await websockets.connect(
+            self.gateway.url, ssl=TLS, compression=None, open_timeout=30, ping_interval=None, additional_headers=headers)
         await self.receive("session")
         await self.socket.send('{"type":"ack","seq":0}')
         return self
@@ -62,6 +81,22 @@ class Client:
             times.append(await self.exchange())
             await asyncio.sleep(self.pause)
         return times
+
+    async def connect_for(self, seconds):
+        """Opens and closes connections for this many seconds. Returns the seconds until each `session`, and the errors."""
+        times, errors = [], []
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            begin = time.perf_counter()
+            try:
+                client = await Client(self.gateway).connect()
+                times.append(time.perf_counter() - begin)
+                await client.close()
+            except Exception as error:  # the caller counts every kind of error
+                errors.append(repr(error))
+            # At most 10 connects a second: half of what an address is allowed by default.
+            await asyncio.sleep(max(self.pause, 0.1))
+        return times, errors
 
     async def report(self):
         await self.socket.send('{"type":"status","id":"s"}')

@@ -24,7 +24,9 @@ import Testing
         "connections.max": "LimitTests: connections over the total are rejected with 503",
         "connections.max_sockets": "LimitTests: at max_sockets accepting pauses, and continues after a close",
         "connections.per_address": "LimitTests: connections over the limit of an address are rejected with 429",
-        "connections.trusted_proxies": "ProcessTests: an unsupported or contradictory configuration exits with 78",
+        "connections.trusted_proxies": "ProxyProtocolTests: limits by address bind the announced addresses, and not the proxy",
+        "listen.proxy_protocol": "ProxyProtocolTests: a proxy's header announces the client, in either version",
+        "listen.plain": "ForwardedTests: the listener without TLS serves trusted proxies and closes other connections",
         "connections.handshakes_per_second": "LimitTests: connections over the handshake rate of an address are closed",
         "connections.max_age": "LifecycleTests: a connection at max_age gets goaway, then 4003",
         "websocket.max_message_bytes": "FramingTests: a message over the limit is rejected from its header alone",
@@ -76,15 +78,47 @@ import Testing
         "logging.level": "ProcessTests: logging level sets the level of the log",
         "logging.format": "ProcessTests: the console format isn't JSON",
         "shutdown.drain": "ProcessTests: a client that doesn't reply to the close frame is disconnected within the drain",
-        "auth.mode": "ProcessTests: an unsupported or contradictory configuration exits with 78",
+        "connections.per_user":
+            "AccessTests: a user's connection above the limit closes the oldest with 4504, whose session can be resumed",
+        "connections.when_full":
+            "AccessTests: with when_full reject, a user's connection above the limit gets 429, but may take its own session over",
+        "auth.mode": "AccessTests: a request without a token gets 401 with WWW-Authenticate, and the next one with a token is accepted",
+        "auth.secret": "AccessTests: rejected tokens get 401 and the log says why, without the token",
+        "auth.leeway":
+            "AccessTests: a token that expires in mid-connection is announced, closes with 4501, and a fresh one resumes the session",
+        "auth.failures_per_minute":
+            "AccessTests: a hundred resumes with an expired token are rejected, and the session waits for a fresh one",
+        "auth.issuer": "AccessTests: issuer, audience, user claim, lifetime and factor are configurable",
+        "auth.audience": "AccessTests: issuer, audience, user claim, lifetime and factor are configurable",
+        "auth.user_claim": "AccessTests: issuer, audience, user claim, lifetime and factor are configurable",
+        "auth.max_lifetime": "AccessTests: issuer, audience, user claim, lifetime and factor are configurable",
+        "auth.claims_factor": "AccessTests: issuer, audience, user claim, lifetime and factor are configurable",
+        "auth.public_keys": "KeySourceTests: tokens are verified by public keys, a JWK set file and a JWK set URL",
+        "auth.jwks_file": "KeySourceTests: tokens are verified by public keys, a JWK set file and a JWK set URL",
+        "auth.jwks_url": "KeySourceTests: tokens are verified by public keys, a JWK set file and a JWK set URL",
+        "auth.jwks_ca": "KeySourceTests: tokens are verified by public keys, a JWK set file and a JWK set URL",
+        "auth.jwks_refresh": "JWKSetSourceTests: the set is fetched again when the refresh interval has passed",
+        "auth.jwks_minimum_interval": "JWKSetSourceTests: a failed first fetch is retried after the minimum interval, then less often",
+        "auth.minting_key": "KeySourceTests: minted tokens are signed with the minting key",
+        "quotas.messages_per_day": "QuotaTests: a token's quota replaces the configured one, is announced, and rejects requests beyond it",
+        "quotas.audio_seconds_in_per_day": "SessionQuotaTests: a chunk beyond the quota of audio ends the request of the stream",
+        "quotas.audio_seconds_in_per_month": "SessionQuotaTests: a chunk beyond the quota of audio ends the request of the stream",
+        "quotas.audio_seconds_out_per_day": "SessionQuotaTests: audio of another upstream ends with the chunk that uses up the quota",
+        "quotas.audio_seconds_out_per_month": "SessionQuotaTests: audio of another upstream ends with the chunk that uses up the quota",
+        "quotas.input_tokens_per_day": "SessionQuotaTests: reported tokens replace the estimates",
+        "quotas.input_tokens_per_month": "SessionQuotaTests: reported tokens replace the estimates",
+        "quotas.output_tokens_per_day": "SessionQuotaTests: reported tokens replace the estimates",
+        "quotas.output_tokens_per_month": "SessionQuotaTests: reported tokens replace the estimates",
+        "quotas.cost_per_day": "SessionQuotaTests: a quota of cost ends the response",
+        "quotas.cost_per_month": "SessionQuotaTests: a quota of cost ends the response",
+        "quotas.messages_per_month": "SessionQuotaTests: the quota of a month is reset with the month",
         "conformance.echo": "the echo path returns messages without parsing them",
     ]
 
     /// Keys without an observable effect: they are parsed and validated, which the configuration's own tests verify.
     static let withoutEffect: Set<String> = [
-        "connections.per_user", "connections.when_full",
         // Sessions expire by timers, so the memory that the sweep frees isn't observable.
-        "sessions.sweep",
+        "sessions.sweep"
     ]
 
     @Test func `every key is covered by a test or listed as having no effect`() async throws {

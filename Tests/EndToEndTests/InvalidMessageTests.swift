@@ -187,7 +187,7 @@ import Testing
 
     @Test func `in staging errors have no details`() async throws {
         let files = try await TestCertificatePair.shared.files
-        let gateway = try await SharedGateways.withoutLimits(["environment": "staging", "tls.certificates": files])
+        let gateway = try await SharedGateways.withoutLimits(["environment": "staging", "tls.certificates": files, "auth.mode": "none"])
         let client = try await gateway.client()
         try await client.send(#"{"type":"text","id":"named","text":7}"#)
         #expect(try await client.error("invalid_message")["details"].isNull)

@@ -228,9 +228,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ["--environment", "production"], ["--store.kind", "redis"], ["--auth.mode", "jwt"], ["--heartbeat.stale_after", "1s"],
+        ["--environment", "production"], ["--store.kind", "redis"], ["--auth.mode", "mtls"], ["--heartbeat.stale_after", "1s"],
         ["--operations.address", "0.0.0.0:0"], ["--listen.address", "nowhere"],
-        ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.0/8"],
+        ["--environment", "staging"], ["--connections.trusted_proxies", "10.0.0.1/8"],
+        ["--listen.proxy_protocol", "required"], ["--listen.plain", "127.0.0.1:0"],
     ])
     func `an unsupported or contradictory configuration exits with 78`(flags: [String]) async throws {
         let directory = try TemporaryDirectory()

@@ -126,7 +126,7 @@ import Testing
         try? FileManager.default.removeItem(atPath: file)
         try directory.write(yaml.replacing("7", with: "8"), to: "config/gateway.yaml")
         let reloaded = try await gateway.line("configuration reloaded")
-        #expect(reloaded["changes"] == "limits.text_per_minute: 7 -> 8")
+        #expect(reloaded["changes"] == "limits.text_per_minute")
         try await gateway.stop()
     }
 
@@ -144,7 +144,7 @@ import Testing
         let gateway = try await GatewayProcess(directory: directory)
         try version("..2", "limits.text_per_minute: 8\n")
         try FileManager.default.removeItem(atPath: directory.path + "/config/..1")
-        #expect(try await gateway.line("configuration reloaded")["changes"] == "limits.text_per_minute: 7 -> 8")
+        #expect(try await gateway.line("configuration reloaded")["changes"] == "limits.text_per_minute")
         #expect(try gateway.log().allSatisfy { $0["msg"] != "configuration not reloaded" })
         try await gateway.stop()
     }
@@ -222,7 +222,7 @@ import Testing
         let text = run.errorLines.joined(separator: "\n")
         #expect(text.contains(words))
         let isNested = arguments.count > 1 && arguments[0] != "zebra"
-        #expect(text.contains(isNested ? "Subcommands of parley \(arguments[0]):" : "Subcommands of parley: serve, config"))
+        #expect(text.contains(isNested ? "Subcommands of parley \(arguments[0]):" : "Subcommands of parley: serve, init, config"))
     }
 
     @Test(
@@ -240,11 +240,12 @@ import Testing
         #expect(!text.contains("<flags>"))
     }
 
-    @Test func `the version is printed`() async throws {
+    @Test func `the version is printed with the commit`() async throws {
         let run = try await GatewayProcess.run(["--version"], directory: try TemporaryDirectory())
         #expect(run.status == 0)
         #expect(run.lines.count == 1)
-        #expect(run.lines[0].contains("."))
+        // Builds by other means than deploy/build.sh don't know the commit.
+        #expect(run.lines.first?.wholeMatch(of: /parley \d+\.\d+\.\d+ \((unknown|[0-9a-f]{7,40}(-dirty)?)\)/) != nil)
     }
 
     // MARK: Addresses

@@ -49,7 +49,7 @@ let package = Package(
             swiftSettings: instrumented + [.strictMemorySafety()]),
         .target(
             name: "GatewayTLS",
-            dependencies: ["COpenSSL", .product(name: "NIOCore", package: "swift-nio")],
+            dependencies: ["COpenSSL", "GatewayCore", .product(name: "NIOCore", package: "swift-nio")],
             path: "Linked/GatewayTLS",
             swiftSettings: instrumented),
         .target(
@@ -78,7 +78,10 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Linked/GatewayServer",
-            exclude: ["Accept/Gateway.swift", "Documentation.docc", "Operations"],
+            exclude: [
+                "Accept/Gateway.swift", "Accept/Gateway+Draining.swift", "Access/ClientAccess.swift", "Access/JWKSetSource.swift",
+                "Documentation.docc", "Operations",
+            ],
             swiftSettings: instrumented),
         .target(
             name: "Support",

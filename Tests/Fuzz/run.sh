@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly all=(scanner frames inflate deflate upgrade tls configuration connection session responses calls)
+readonly all=(scanner frames inflate deflate upgrade tls configuration connection session responses calls token)
 minutes=10
 is_replay=false
 targets=()

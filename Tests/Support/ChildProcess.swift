@@ -26,7 +26,11 @@ package final class ChildProcess: Sendable {
     /// - Parameters:
     ///   - directory: the working directory
     ///   - environment: the whole environment, apart from the variables that the toolchain needs
-    package init(_ executable: String, _ arguments: [String], directory: String, environment: [String: String] = [:]) throws {
+    ///   - inspect: called with each line of both outputs
+    package init(
+        _ executable: String, _ arguments: [String], directory: String, environment: [String: String] = [:],
+        inspect: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws {
         // A child spawned between pipe() and FD_CLOEXEC would inherit the pipe and keep it open, so spawns are serialized.
         Self.spawnLock.lock()
         defer { Self.spawnLock.unlock() }
@@ -48,7 +52,7 @@ package final class ChildProcess: Sendable {
                 close(readError)
             }
             guard code == 0 else { return }
-            Self.read(readOutput, readError, into: output)
+            Self.read(readOutput, readError, into: output, inspect: inspect)
             var status: Int32 = 0
             while waitpid(pid, &status, 0) < 0, errno == EINTR {}
             let ended = status & 0x7F == 0 ? status >> 8 & 0xFF : -(status & 0x7F)
@@ -140,7 +144,9 @@ package final class ChildProcess: Sendable {
     }
 
     /// Reads both pipes until they are closed.
-    private static func read(_ output: Int32, _ error: Int32, into collected: AwaitableValue<Output>) {
+    private static func read(
+        _ output: Int32, _ error: Int32, into collected: AwaitableValue<Output>, inspect: @Sendable (String) -> Void
+    ) {
         var polled = [
             pollfd(fd: output, events: Int16(POLLIN), revents: 0), pollfd(fd: error, events: Int16(POLLIN), revents: 0),
         ]
@@ -152,13 +158,17 @@ package final class ChildProcess: Sendable {
                 if count < 0, errno == EINTR { continue }
                 let bytes = buffer.prefix(max(0, count))
                 let isEnd = count <= 0
+                var new: [String] = []
                 collected.change { state in
+                    let known = (state.lines.count, state.errorLines.count)
+                    defer { new = Array(state.lines[known.0...] + state.errorLines[known.1...]) }
                     if index == 0 {
                         split(bytes, isEnd: isEnd, partial: &state.partial, lines: &state.lines)
                     } else {
                         split(bytes, isEnd: isEnd, partial: &state.partialError, lines: &state.errorLines)
                     }
                 }
+                new.forEach(inspect)
                 if isEnd { polled[index].fd = -1 }
             }
         }

@@ -18,15 +18,21 @@ package final class GatewayProcess: Sendable {
     ///   - directory: the working directory, which may contain `config/`; nil for an empty one
     ///   - descriptors: the limit on open file descriptors; nil for the tests' own limit
     ///   - fileBytes: the limit on the size of each file that the process writes, which simulates a full disk until ``liftFileSizeLimit()``
+    ///   - launcher: a command that executes the gateway's, which is appended to it
     package init(
         _ flags: [String: String] = [:], directory: TemporaryDirectory? = nil, environment: [String: String] = [:], descriptors: Int? = nil,
-        fileBytes: Int? = nil
+        fileBytes: Int? = nil, launcher: [String] = []
     ) async throws {
         self.directory = try directory ?? TemporaryDirectory()
         var command = [try Self.executable(), "serve"] + Self.arguments(flags)
         if let descriptors { command = ["/usr/bin/prlimit", "--nofile=\(descriptors):\(descriptors)"] + command }
         if let fileBytes { command = Self.limited(command, fileBytes: fileBytes) }
-        process = try ChildProcess(command[0], Array(command.dropFirst()), directory: self.directory.path, environment: environment)
+        for (key, value) in flags where ["auth.secret", "operations.token"].contains(key) || key.hasSuffix(".api_key") {
+            LogScan.register(value)
+        }
+        command = launcher + command
+        process = try ChildProcess(
+            command[0], Array(command.dropFirst()), directory: self.directory.path, environment: environment, inspect: LogScan.inspect)
         let listening = try await Self.line(of: process) { $0["msg"] == "listening" && $0["logger"] == "parley.listener" }
         let serving = try await Self.line(of: process) {
             $0["logger"] == "parley.operations" && $0["msg"].string?.contains("listening on") ?? false

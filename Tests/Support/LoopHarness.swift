@@ -21,15 +21,23 @@ package final class LoopHarness {
     }
 
     /// - Parameter other: another loop of the same gateway; its clock is independent. Nil for a new gateway.
-    package init(
+    package convenience init(
         sharing other: LoopHarness?, upstream: any UpstreamProvider = LoopbackProvider(), store: (any SessionStore)? = nil,
+        _ change: (inout GatewayConfiguration) -> Void = { _ in }
+    ) {
+        self.init(of: other?.shared, upstream: upstream, store: store, change)
+    }
+
+    /// - Parameter gateway: the state of the gateway that the loop belongs to; nil for a new gateway
+    package init(
+        of gateway: SharedGateway?, upstream: any UpstreamProvider = LoopbackProvider(), store: (any SessionStore)? = nil,
         _ change: (inout GatewayConfiguration) -> Void = { _ in }
     ) {
         var configuration = GatewayConfiguration.defaults(for: .development)
         configuration.websocket.compression = .off
         change(&configuration)
         shared =
-            other?.shared
+            gateway
             ?? SharedGateway(
                 connectionLimits: ConnectionLimits(policy: ConnectionLimits.Policy(configuration)),
                 sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(),

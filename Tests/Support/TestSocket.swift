@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import GatewayTLS
+import Glibc
 import NIOCore
 import NIOPosix
 
@@ -63,8 +64,9 @@ package final class TestSocket: Sendable {
     /// - Parameters:
     ///   - receiveBuffer: the size of the kernel's receive buffer (SO_RCVBUF) in bytes; nil for the kernel's default
     ///   - address: the source address; nil for 127.0.0.1
+    ///   - preamble: bytes to send before the TLS handshake, such as a PROXY header
     package static func connect(
-        port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil, from address: String? = nil
+        port: Int, _ security: Security = .unverified, receiveBuffer: Int? = nil, from address: String? = nil, preamble: [UInt8] = []
     ) async throws -> TestSocket {
         let incoming = AwaitableValue(Incoming())
         let context: TLSClientContext? =
@@ -79,6 +81,7 @@ package final class TestSocket: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if !preamble.isEmpty { try channel.pipeline.syncOperations.addHandler(Preamble(preamble)) }
                     if let context {
                         let tls = try TLSHandler(client: context, buffers: TLSBuffers())
                         try channel.pipeline.syncOperations.addHandler(tls)
@@ -197,5 +200,28 @@ package final class TestSocket: Sendable {
         func errorCaught(context: ChannelHandlerContext, error: any Error) { incoming.change { $0.error = "\(error)" } }
 
         func channelInactive(context: ChannelHandlerContext) { incoming.change { $0.isEnded = true } }
+    }
+}
+
+/// Sends bytes as soon as the connection is open, before the handlers after it.
+///
+/// The bytes go directly to the kernel: during `channelActive` the channel queues writes, while ``TLSHandler`` already sends its hello directly.
+private final class Preamble: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let bytes: [UInt8]
+
+    init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    func channelActive(context: ChannelHandlerContext) {
+        let sent = try? context.pipeline.syncOperations.withUnsafeTransportIfAvailable(of: NIOBSDSocket.Handle.self) { descriptor in
+            Glibc.send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+        }
+        if sent == bytes.count {
+            context.fireChannelActive()
+        } else {
+            context.fireErrorCaught(TestFailure("the preamble wasn't sent"))
+            context.close(promise: nil)
+        }
     }
 }

@@ -9,6 +9,7 @@ package final class TestStore: SessionStore {
     private struct State {
         var sessions: [ULID: [RecordKind: [UInt64: [UInt8]]]] = [:]
         var endedTokens: [TokenHash] = []
+        var usage: [UsageRow: UsageAmounts] = [:]
         var pending: [(batch: StoreBatch, committed: @Sendable () -> Void, failed: (@Sendable () -> Void)?)] = []
         var acceptsWork = true
         var holdsBatches = false
@@ -49,6 +50,7 @@ package final class TestStore: SessionStore {
             for entry in state.pending {
                 Self.apply(entry.batch, to: &state.sessions)
                 state.endedTokens += entry.batch.endedTokens
+                for (row, amounts) in entry.batch.usage { state.usage[row, default: .zero] += amounts }
             }
             return state.pending
         }
@@ -68,6 +70,17 @@ package final class TestStore: SessionStore {
     package func crash() { state.withLock { $0.pending = [] } }
 
     package func loadEndedTokens() -> [TokenHash] { state.withLock { $0.endedTokens } }
+
+    /// The committed usage.
+    package var usage: [UsageRow: UsageAmounts] { state.withLock { $0.usage } }
+
+    package func loadAccounts(wall: Int64) -> AccountRecords {
+        var records = AccountRecords()
+        for (row, amounts) in usage {
+            records.usage[row.user, default: PeriodUsage(today: UTCDay(unixMilliseconds: wall))].add(amounts, on: row.day)
+        }
+        return records
+    }
 
     package func load() -> [StoredSession] {
         state.withLock { state in

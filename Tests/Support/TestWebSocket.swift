@@ -53,7 +53,10 @@ package final class TestWebSocket {
 
     package func send(_ text: String) async throws { try await send(TestFrame(TestFrame.text, text: text)) }
 
-    package func send(_ message: JSON) async throws { try await send(message.text) }
+    package func send(_ message: JSON) async throws {
+        if let text = message["text"].string { LogScan.register(text) }
+        try await send(message.text)
+    }
 
     /// Sends several messages in one write.
     package func send(all messages: [JSON]) async throws {
@@ -83,7 +86,9 @@ package final class TestWebSocket {
 
     /// Returns the next message, which must be text, as JSON.
     package func message(timeout limit: Duration = TestSocket.defaultTimeout) async throws -> JSON {
-        try JSON(try await text(timeout: limit))
+        let message = try JSON(try await text(timeout: limit))
+        if let token = message["resume_token"].string { LogScan.register(token) }
+        return message
     }
 
     /// Returns the next message, which must be text, unparsed.

@@ -103,7 +103,9 @@ class Conversation:
         if number in self.calls:
             raise Malformed(f"request {number} is open already")
         fault = Fault.of(text, self.default)
-        exchange = Exchange(self.wire, fault, id=message.get("id"), request=number, session=message.get("session"))
+        exchange = Exchange(
+            self.wire, fault, id=message.get("id"), request=number, session=message.get("session"), user=message.get("user"),
+            claims=message.get("claims"), meta=message.get("meta"))
         self.calls[number] = Call(number, exchange, fault, audio)
         self.known.add(number)
         return self.calls[number]

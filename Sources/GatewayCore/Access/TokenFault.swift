@@ -53,4 +53,14 @@ package enum TokenFault: String, Error, Sendable, CaseIterable {
 
     /// Whether a fresh token would be accepted in place of this one: the client receives `token_expired`.
     package var isExpired: Bool { self == .expired }
+
+    /// The reason that the client receives.
+    package var error: ErrorReason {
+        switch self {
+        case .expired: .tokenExpired
+        case .revoked: .tokenRevoked
+        case .used: .tokenUsed
+        default: .tokenRejected
+        }
+    }
 }

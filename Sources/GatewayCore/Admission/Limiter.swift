@@ -53,5 +53,8 @@ package struct Limiter: Sendable {
     /// Returns the time from `now` until everything admitted is paid off, at most ``maximumOwed``, even if the clock jumps.
     func owed(at now: Instant) -> Instant.Duration { paidAt > now ? min(paidAt - now, Self.maximumOwed) : .zero }
 
+    /// Whether something admitted isn't paid off yet.
+    package func isOwing(at now: Instant) -> Bool { owed(at: now) > .zero }
+
     static let maximumOwed = Instant.Duration(nanoseconds: 1 << 61)
 }

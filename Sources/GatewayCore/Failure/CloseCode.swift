@@ -30,7 +30,7 @@ package enum CloseCode: UInt16, Sendable, CaseIterable {
     /// Whether the session ends with the connection. Otherwise it can be resumed.
     package var endsSession: Bool {
         switch self {
-        case .normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator: true
+        case .normal, .unauthorized, .sessionExpired, .tooManyViolations, .memoryLimit, .endedByOperator: true
         default: false
         }
     }

@@ -12,6 +12,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     case invalidAudio = "invalid_audio"
     case rateLimited = "rate_limited"
     case tooFast = "too_fast"
+    case quotaExceeded = "quota_exceeded"
     case duplicateID = "duplicate_id"
     case notFound = "not_found"
     case unauthorized
@@ -56,7 +57,8 @@ package enum ErrorCode: String, Sendable, CaseIterable {
     /// Whether the same message can succeed later, unchanged.
     package var isRetryable: Bool {
         switch self {
-        case .rateLimited, .tooFast, .connectionLimit, .sessionLimit, .memoryLimit, .upstreamUnavailable, .upstreamTimeout, .upstreamError,
+        case .rateLimited, .tooFast, .quotaExceeded, .connectionLimit, .sessionLimit, .memoryLimit, .upstreamUnavailable, .upstreamTimeout,
+            .upstreamError,
             .draining, .overloaded, .internal, .slowConsumer, .heartbeatTimeout:
             true
         default: false

@@ -93,6 +93,9 @@ package enum ErrorReason: String, Sendable, CaseIterable {
     case byteRate = "Byte rate limit reached (`limits.bytes_per_second`); retry after {wait}"
     case globalRate = "Message rate limit of the gateway reached (`limits.global_per_second`); retry after {wait}"
 
+    // Quotas
+    case quotaExceeded = "Quota used up: {quota}"
+
     // Audio pace
     case audioPace = "Audio pace limit reached (`limits.audio_realtime_factor`); retry after {wait}"
 
@@ -109,12 +112,32 @@ package enum ErrorReason: String, Sendable, CaseIterable {
     // Credentials
     case authenticationDisabled = "Authentication is disabled; there is no token to renew"
     case credentialsInURL = "Credentials in the URL are rejected, because URLs are logged"
+    case credentialsMissing = "A bearer token is required"
+    case tokenRejected = "The bearer token is invalid"
+    case tokenRevoked = "The user's tokens were revoked; obtain a new one"
+    case tokenUsed = "The token has opened as many sessions as it allows; obtain a new one"
+    case userChanged = "The new token belongs to another user; the current one stays in force"
+    case expiryEarlier = "The new token expires earlier than the current one, which stays in force"
+    case tokenExpired = "The token has expired; obtain a new one"
+    case renewalRate = "Too many rejected tokens from this address; retry after {wait}"
+    case tokenFailures = "Too many rejected tokens from this address"
+    case missingCertificateName = "The client certificate has no name of 1 to 128 printable ASCII characters"
+
+    // Rights
+    case pathForbidden = "The token doesn't allow this path (`parley.paths`)"
+    case routeForbidden = "The token doesn't allow this route (`parley.routes`)"
+    case typeForbidden = "The token doesn't allow messages of this type (`parley.types`)"
+
+    // Transport
+    case tlsRequired = "The connection to the proxy must be encrypted; use wss:// or https://"
 
     // Origins
     case originNotAllowed = "The origin is not allowed (`http.allowed_origins`)"
 
     // Connection limits
     case connectionLimit = "Connection limit reached (`connections.max`)"
+    case userLimit = "The user's connection limit is reached (`connections.per_user`)"
+    case evicted = "A newer connection of the user took the place of this one (`connections.per_user`)"
     case addressLimit = "Connection limit of the client's address reached (`connections.per_address`)"
 
     // Session limits
@@ -213,13 +236,19 @@ package enum ErrorReason: String, Sendable, CaseIterable {
             .invalidOpusChunk, .streamAlreadyOpen, .noOpenStream, .unknownStream, .wrongChunk, .incompleteRecording, .emptyRecording,
             .opusPacketsUnsupported, .codecUnsupportedByRoute:
             .invalidAudio
-        case .textRate, .audioRate, .chunkRate, .controlRate, .byteRate, .globalRate: .rateLimited
+        case .renewalRate, .textRate, .audioRate, .chunkRate, .controlRate, .byteRate, .globalRate: .rateLimited
         case .audioPace: .tooFast
+        case .quotaExceeded: .quotaExceeded
         case .idOfAnotherType: .duplicateID
         case .unknownRequest, .noRoute, .unknownPath, .healthMethod, .upgradeMethod: .notFound
-        case .authenticationDisabled, .credentialsInURL: .unauthorized
+        case .authenticationDisabled, .credentialsInURL, .credentialsMissing, .missingCertificateName, .tokenRejected, .tokenRevoked,
+            .tokenUsed, .userChanged,
+            .expiryEarlier:
+            .unauthorized
+        case .tokenExpired: .tokenExpired
+        case .pathForbidden, .routeForbidden, .typeForbidden, .tlsRequired: .forbidden
         case .originNotAllowed: .originDenied
-        case .connectionLimit, .addressLimit: .connectionLimit
+        case .connectionLimit, .addressLimit, .tokenFailures, .userLimit, .evicted: .connectionLimit
         case .sessionLimit: .sessionLimit
         case .sessionExpired: .sessionExpired
         case .sessionMemory, .memoryReclaimed: .memoryLimit

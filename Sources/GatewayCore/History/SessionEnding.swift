@@ -9,8 +9,6 @@ package enum SessionEnding: String, Sendable, CaseIterable {
     case tooManyViolations = "too_many_violations"
     case memoryLimit = "memory_limit"
     case unauthorized
-    /// A newer connection of the same user replaced it.
-    case evicted
     /// More than `sessions.max_detached` sessions were detached.
     case displaced
 
@@ -23,7 +21,6 @@ package enum SessionEnding: String, Sendable, CaseIterable {
         case .tooManyViolations: self = .tooManyViolations
         case .memoryLimit: self = .memoryLimit
         case .unauthorized: self = .unauthorized
-        case .evicted: self = .evicted
         default: return nil
         }
     }

@@ -2,7 +2,8 @@
 
 /// The stored form of a report: a small head, for lists, and a body with the rest.
 extension SessionReport {
-    private static let version: UInt8 = 1
+    private static let version: UInt8 = 2
+    private static let versionWithoutUser: UInt8 = 1
 
     package func head() -> [UInt8] {
         var record: [UInt8] = [Self.version]
@@ -19,6 +20,7 @@ extension SessionReport {
         ] {
             record.append(fixed: count)
         }
+        record.append(counted: Array((user ?? "").utf8))
         return record
     }
 
@@ -38,7 +40,8 @@ extension SessionReport {
     /// - Parameter body: nil reads only the head: lines and events are empty then
     package init(head: [UInt8], body: [UInt8]? = nil) throws(RecordError) {
         var reader = RecordReader(head)
-        guard try reader.fixed(UInt8.self) == Self.version else { throw RecordError() }
+        let version = try reader.fixed(UInt8.self)
+        guard (Self.versionWithoutUser...Self.version).contains(version) else { throw RecordError() }
         self.init(
             id: ULID(high: try reader.fixed(), low: try reader.fixed()), startedAt: try reader.time(), lastMessageAt: try reader.time())
         endedAt = try reader.flag() ? try reader.time() : nil
@@ -57,6 +60,10 @@ extension SessionReport {
         memoryPeak = Int(peak)
         linesPruned = try reader.fixed()
         eventsPruned = try reader.fixed()
+        if version > Self.versionWithoutUser {
+            let name = try reader.text()
+            user = name.isEmpty ? nil : name
+        }
         guard let body else { return }
         reader = RecordReader(body)
         for _ in 0..<(try reader.fixed(UInt32.self)) {

@@ -44,6 +44,8 @@ package struct SessionReport: Sendable, Equatable {
     package var id: ULID
     /// The client that the report counts against in an archive. Neither stored with the report nor shown.
     package var client = ClientKey.unknown
+    /// Nil without authentication.
+    package var user: String?
     /// Unix milliseconds.
     package var startedAt: Int64
     package var lastMessageAt: Int64

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// The client that resources are counted against, identified by its network address.
+/// The client that resources are counted against, identified by its user or, without authentication, by its network address.
 package struct ClientKey: Hashable, Sendable {
     /// The raw values are part of the stored format.
     package enum Kind: UInt8, Sendable {
         case unknown = 0
         case address = 1
+        case user = 2
     }
 
     package let kind: Kind
@@ -20,6 +21,9 @@ package struct ClientKey: Hashable, Sendable {
 
     /// An IPv4 address, or the /64 network of an IPv6 address, as two words.
     package static func address(high: UInt64, low: UInt64) -> ClientKey { ClientKey(kind: .address, high: high, low: low) }
+
+    /// An authenticated user, as the first two words of a digest of its name.
+    package static func user(high: UInt64, low: UInt64) -> ClientKey { ClientKey(kind: .user, high: high, low: low) }
 
     /// An unidentified client, such as that of a session or report stored by an earlier version.
     package static let unknown = ClientKey(kind: .unknown, high: 0, low: 0)

@@ -23,7 +23,7 @@ extension ChainStateMachine {
             }
             return .deliver(.audioChunk(chunk))
         // All sentences form one audio output, which ends after the last sentence.
-        case .audioEnd, .text, .unsentText, .transcript, .status, .failure: return .none
+        case .audioEnd, .sentence, .text, .unsentText, .transcript, .status, .failure: return .none
         }
     }
 

@@ -40,6 +40,7 @@ extension ChainStateMachine {
         phase = .ended
         timing.total = now - startedAt
         var epilogue = UpstreamEvent.Epilogue(usage: usage, timing: timing, finish: finish)
+        epilogue.transcribeUsage = transcribeUsage
         epilogue.speech = speech?.outcome
         return .finish(content, epilogue)
     }
@@ -53,10 +54,12 @@ extension ChainStateMachine {
     mutating func fail(_ failure: CallFailure, at now: Instant) -> Action {
         phase = .ended
         timing.total = now - startedAt
+        var epilogue = UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: failure.correlationID)
+        epilogue.transcribeUsage = transcribeUsage
         return .finish(
             .failure(
                 failure.reason, retryAfterMilliseconds: failure.isRetryable ? failure.retryAfter : nil,
                 isRetryable: failure.isRetryable),
-            UpstreamEvent.Epilogue(usage: usage, timing: timing, correlationID: failure.correlationID))
+            epilogue)
     }
 }

@@ -86,6 +86,8 @@ package struct ChainStateMachine: ~Copyable {
     var stageBytes = 0
     var timing = CallTiming()
     var usage: Usage?
+    /// The part of ``usage`` that the transcribe stage reported.
+    var transcribeUsage: Usage?
     var finish: FinishReason?
     var startedAt: Instant
 
@@ -232,7 +234,7 @@ package struct ChainStateMachine: ~Copyable {
         case .audioEnd:
             openAudio = nil
             return .deliver(content)
-        case .audioChunk, .status, .unsentText: return .deliver(content)
+        case .audioChunk, .sentence, .status, .unsentText: return .deliver(content)
         case .failure: return .wait
         }
     }
@@ -241,6 +243,14 @@ package struct ChainStateMachine: ~Copyable {
     var isWorking: Bool {
         switch phase {
         case .transcribing, .responding: true
+        case .ready, .collecting, .transcribed, .responded, .synthesizing, .ended: false
+        }
+    }
+
+    /// Whether the current call is that of the transcribe stage.
+    var isTranscribing: Bool {
+        switch phase {
+        case .transcribing(let stage), .responding(let stage): chain.stages[stage].role == .transcribe
         case .ready, .collecting, .transcribed, .responded, .synthesizing, .ended: false
         }
     }
@@ -264,6 +274,7 @@ package struct ChainStateMachine: ~Copyable {
         self.timing.add(timing)
         finish = summary.finish ?? finish
         if let used = summary.usage {
+            if isTranscribing { transcribeUsage = used }
             usage = Usage(
                 inputTokens: (usage?.inputTokens ?? 0) &+ used.inputTokens, outputTokens: (usage?.outputTokens ?? 0) &+ used.outputTokens)
         }

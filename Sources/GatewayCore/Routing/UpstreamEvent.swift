@@ -12,6 +12,8 @@ package struct UpstreamEvent: Sendable {
         case audio(AudioFormat)
         case audioChunk([UInt8])
         case audioEnd(AudioFormat)
+        /// A sentence of a spoken response is complete: its audio and its text of this many characters. Not sent to the client.
+        case sentence(characters: Int)
         /// - `bytes`: bytes of the model's reasoning so far, as a sign of progress
         case status(String, progress: Double?, bytes: Int? = nil)
         /// The request failed; no event follows.
@@ -24,7 +26,7 @@ package struct UpstreamEvent: Sendable {
             switch self {
             case .text(let text, _), .unsentText(let text), .transcript(let text, _, _, _, _): text.count
             case .audioChunk(let chunk): chunk.count
-            case .audio, .audioEnd, .status, .failure: 64
+            case .audio, .audioEnd, .sentence, .status, .failure: 64
             }
         }
     }
@@ -32,6 +34,8 @@ package struct UpstreamEvent: Sendable {
     /// The additional members of the message that ends a request.
     package struct Epilogue: Sendable, Hashable {
         package var usage: Usage?
+        /// The part of ``usage`` that the transcribe stage reported.
+        package var transcribeUsage: Usage?
         package var timing: CallTiming?
         /// Nil when the upstream doesn't report it, which counts as ``FinishReason/stop``.
         package var finish: FinishReason?

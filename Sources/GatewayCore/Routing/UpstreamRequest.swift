@@ -52,6 +52,7 @@ package struct UpstreamRequest: @unchecked Sendable {
         var output: Output
         var meta: [Meta]
         var path: String
+        var access: RequestAccess?
         var session = ULID(high: 0, low: 0)
         var route = ""
         var conversation: [ConversationLine] = []
@@ -67,9 +68,11 @@ package struct UpstreamRequest: @unchecked Sendable {
     private var storage: Storage
 
     package init(
-        key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String = ""
+        key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String = "",
+        access: RequestAccess? = nil
     ) {
-        storage = Storage(Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path))
+        storage = Storage(
+            Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path, access: access))
     }
 
     /// Returns storage that isn't shared with other copies, and thus can be changed.
@@ -112,6 +115,8 @@ package struct UpstreamRequest: @unchecked Sendable {
         get { storage.fields.path }
         set { uniqueStorage().fields.path = newValue }
     }
+    /// The user and the claims of the client; nil without authentication.
+    package var access: RequestAccess? { storage.fields.access }
     /// The session of the request; zero until the request is routed.
     package var session: ULID {
         get { storage.fields.session }
@@ -138,6 +143,8 @@ package struct UpstreamRequest: @unchecked Sendable {
         return nil
     }
 
+    /// The text; nil for audio.
+    package var text: [UInt8]? { if case .text(let text) = input { text } else { nil } }
     package var isText: Bool { if case .text = input { true } else { false } }
     package var isRecording: Bool { input.isRecording }
     package var isStreamed: Bool { if case .audio = input { true } else { false } }

@@ -34,6 +34,8 @@ package struct Effects: Sendable {
     package private(set) var audio: [UInt8] = []
     /// Errors sent to the client, for the log.
     package var incidents: [GatewayError] = []
+    /// The token of an `auth` message, which the event loop verifies; nil if there is none.
+    package var renewal: [UInt8]?
     /// Closes the connection after the replies are sent; nil keeps it open.
     package var closing: Closing?
     /// Changes to store, of this and earlier inputs; nil when sessions aren't stored. The event loop commits them.
@@ -116,6 +118,7 @@ package struct Effects: Sendable {
         clearReplies()
         clearCommands()
         incidents.removeAll(keepingCapacity: true)
+        renewal = nil
         closing = nil
     }
 

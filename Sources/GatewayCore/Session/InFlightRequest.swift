@@ -28,6 +28,8 @@ package struct InFlightRequest: Sendable {
     var hasOutput = false
     /// The record to store; nil once it is in a batch, and without a store.
     var record: [UInt8]?
+    /// The usage that is charged to the session's user; nil without a user.
+    var charge: RequestCharge?
     /// Number of stored audio chunks; nil before the first chunk and for a text.
     package var storedChunks: UInt64?
     /// Whether the audio input has ended.

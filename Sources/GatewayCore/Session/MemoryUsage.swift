@@ -20,6 +20,8 @@ package struct MemoryUsage: Sendable {
     package var requests = 0
     /// Responses that the session hasn't consumed yet, and audio collected for upstreams.
     package var upstreamAnswers = 0
+    /// The user and the claims of the client's token.
+    package var grant = 0
     /// Bytes counted for the session itself.
     package static let base = 1024
 
@@ -27,6 +29,6 @@ package struct MemoryUsage: Sendable {
 
     package var total: Int {
         Self.base + connection.receiveBuffer + connection.assembler + connection.deflate + connection.socketQueue + outbox + history
-            + duplicateIDs + upstreamQueue + upstreamAnswers + requests
+            + duplicateIDs + upstreamQueue + upstreamAnswers + requests + grant
     }
 }

@@ -18,7 +18,8 @@ extension Session {
         let key = inFlight.nextKey()
         let request = UpstreamRequest(
             key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
-            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
+            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path,
+            access: access.request)
         begin(request, kind: .audio, effects: &effects)
         guard let recording else {
             audioInput.open(id: id, key: key, format: message.format, now: effects.now)
@@ -39,6 +40,10 @@ extension Session {
         _ message: ClientMessage.AudioOpen, recording: [UInt8]?, duration: inout Int64, effects: inout Effects
     ) -> Bool {
         let id = message.id
+        guard access.allowsAudio else {
+            reject(.typeForbidden, id: id, effects: &effects)
+            return false
+        }
         if let open = audioInput.stream {
             reject(
                 .streamAlreadyOpen, param: "/id", id: id,
@@ -67,6 +72,7 @@ extension Session {
             }
             duration = nanoseconds
         }
+        guard admitByQuota(.audio, id: id, effects: &effects) else { return false }
         _ = admit(.audio, effects: effects)
         return true
     }
@@ -87,6 +93,7 @@ extension Session {
         case .chunk(let open):
             stream = open
         }
+        if account != nil, stopInput(of: stream.key, effects: &effects) { return }
         let number = stream.accepted &+ 1
         guard let duration = validate(chunk, of: &stream, number: number, effects: &effects) else { return rejectChunk() }
         guard admit(chunk, of: stream, number: number, duration: duration, overBytes: overBytes, effects: &effects) else {

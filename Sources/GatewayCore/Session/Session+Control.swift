@@ -54,19 +54,13 @@ extension Session {
         sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, effects: &effects)
     }
 
-    /// Rejects `auth`: without authentication there is no token to renew.
-    mutating func auth(effects: inout Effects) {
-        guard admitControl(id: nil, effects: &effects) else { return }
-        reject(.authenticationDisabled, effects: &effects)
-    }
-
     mutating func bye(effects: inout Effects) {
         ending = .bye
         effects.closing = Closing(code: .normal, reason: "bye")
     }
 
     /// Charges the limit that `ping`, `status`, `cancel` and `auth` share. Rejects a message over the limit and returns false.
-    private mutating func admitControl(id: MessageID?, effects: inout Effects) -> Bool {
+    mutating func admitControl(id: MessageID?, effects: inout Effects) -> Bool {
         guard let wait = admit(.control, effects: effects) else { return true }
         rejectRate(.controlRate, id: id, wait: wait, effects: &effects)
         return false
@@ -79,7 +73,7 @@ extension Session {
             id, session: self.id, counts: counts, roundTripNanoseconds: roundTripNanoseconds, connectedAt: connectedAt,
             expiresAt: expiresAt == .max ? nil : expiresAt, memory: memoryUsage,
             memoryBudget: policy.memoryBudget == .max ? 0 : policy.memoryBudget,
-            limits: remaining(effects: effects), upstream: effects.upstream)
+            limits: remaining(effects: effects), quotas: remainingQuotas(effects: effects), upstream: effects.upstream)
         effects.reply(message)
     }
 

@@ -15,6 +15,7 @@ extension Session {
             end(.sessionExpired, source: .gateway, close: .sessionExpired, effects: &effects)
         } else {
             announceExpiry(effects: &effects)
+            tickToken(effects: &effects)
         }
     }
 

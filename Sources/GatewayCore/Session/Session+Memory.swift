@@ -19,6 +19,7 @@ extension Session {
         memoryUsage.duplicateIDs = recentIDs.footprint
         memoryUsage.upstreamQueue = inFlight.queuedBytes
         memoryUsage.requests = inFlight.footprint
+        memoryUsage.grant = access.footprint
         return memoryUsage
     }
 

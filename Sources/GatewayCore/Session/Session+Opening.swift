@@ -25,8 +25,9 @@ extension Session {
         counts.messagesOut &+= 1
         let message = SessionMessage(
             id, resumeToken: token, isResumed: isResumed, isLost: isLost, resumeError: resumeError, lastSequence: outbox.lastSequence,
-            expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.heartbeatMilliseconds, limits: policy.namedLimits,
+            expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.heartbeatMilliseconds, limits: namedLimits,
             openAudio: openAudio)
         effects.reply(message, mayCompress: false, awaitsCommit: true)
+        announceQuotas(effects: &effects)
     }
 }

@@ -18,6 +18,7 @@ extension Session {
         var keys: Set<RequestKey> = []
         for (key, id) in rejected.lazy.map({ ($0.key, $0.id) }) where keys.insert(key).inserted {
             if inFlight.contains(key) {
+                refund(key, effects: &effects)
                 effects.commands.append(.cancel(key, playedMilliseconds: nil))
                 if audioInput.stream?.key == key { audioInput.abandon() }
                 finish(key, effects: &effects)

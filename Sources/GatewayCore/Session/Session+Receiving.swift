@@ -29,7 +29,7 @@ extension Session {
         case .audioFrom(let id, let chunk): resumeAudio(id, from: chunk, effects: &effects)
         case .status(let status): self.status(status, effects: &effects)
         case .cancel(let id, _, let played): cancel(id, playedMilliseconds: played, effects: &effects)
-        case .auth: auth(effects: &effects)
+        case .auth(let token): auth(token, in: bytes, effects: &effects)
         case .bye, .ack: break
         }
     }

@@ -19,6 +19,7 @@ extension Session {
         let age = max(.zero, lastMessageAt - startedAt).milliseconds
         var report = SessionReport(id: id, startedAt: startedAtMilliseconds, lastMessageAt: startedAtMilliseconds &+ age)
         report.client = client
+        report.user = user
         report.counts.messagesIn = counts.messagesIn
         report.counts.messagesOut = counts.messagesOut
         report.counts.bytesIn = counts.bytesIn

@@ -12,6 +12,7 @@ extension Session {
             inFlight.addPendingCommit(request.key, request.id)
         }
         inFlight.insert(entry)
+        if account != nil { beginCharge(at: inFlight.count - 1, text: request.text, effects: &effects) }
         changes &+= 1
         effects.commands.append(.start(request))
     }
@@ -19,6 +20,7 @@ extension Session {
     /// Removes a request that has ended from the requests in flight and the store, and adds its remaining parts to the history.
     mutating func finish(_ key: RequestKey, effects: inout Effects) {
         guard let index = inFlight.index(of: key) else { return }
+        if account != nil { recordUsage(at: index, effects: &effects) }
         if let chunks = inFlight[index].storedChunks {
             effects.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks)
         }
@@ -36,6 +38,7 @@ extension Session {
         send(chunk, of: key, frames: &frames, effects: &effects)
         guard let index = inFlight.index(of: key) else { return }
         inFlight[index].audio.add(chunk, lasting: nanoseconds)
+        if account != nil { chargeInput(at: index, effects: &effects) }
         guard effects.batch != nil else { return }
         let number = inFlight[index].storedChunks ?? 0
         effects.batch?.put(id, .chunk, key.chunks.lowerBound + number) { $0.append(bytesOf: chunk) }

@@ -2,8 +2,9 @@
 
 extension Session {
     /// The layout of ``RecordKind/state``. Records with an unknown layout are rejected.
-    private static let version: UInt8 = 4
-    /// The previous layout, without the client.
+    private static let version: UInt8 = 5
+    /// Earlier layouts: without the user, and also without the client.
+    private static let versionWithoutUser: UInt8 = 4
     private static let versionWithoutClient: UInt8 = 3
 
     /// Whether there are changes that must be stored before the replies that depend on them are sent.
@@ -17,6 +18,9 @@ extension Session {
         recentIDs.store(of: id, into: &batch)
         history.store(of: id, into: &batch)
         timeline.store(of: id, into: &batch)
+        if let account {
+            for index in inFlight.indices { inFlight[index].charge?.takeRows(of: account.user) { batch.add($0, to: $1) } }
+        }
         for index in inFlight.indices {
             guard let record = inFlight[index].record.take() else { continue }
             batch.put(id, .request, inFlight[index].key.number) { $0 += record }
@@ -31,6 +35,7 @@ extension Session {
         func onWall(_ instant: Instant) -> Int64 { wall - (now - instant).milliseconds }
         record.append(Self.version)
         client.append(to: &record)
+        record.append(counted: Array((user ?? "").utf8))
         record.append(fixed: wall)
         record.append(fixed: startedAtMilliseconds)
         record.append(fixed: connectedAt)
@@ -80,8 +85,12 @@ extension Session {
         guard let state = stored.records[.state]?.first else { throw RecordError() }
         var reader = RecordReader(state.bytes)
         let version: UInt8 = try reader.fixed()
-        guard [Self.version, Self.versionWithoutClient].contains(version) else { throw RecordError() }
-        if version == Self.version { client = try ClientKey(&reader) }
+        guard (Self.versionWithoutClient...Self.version).contains(version) else { throw RecordError() }
+        if version > Self.versionWithoutClient { client = try ClientKey(&reader) }
+        if version > Self.versionWithoutUser {
+            let user = try reader.text()
+            if !user.isEmpty { access.restore(user) }
+        }
         let (now, wall) = (effects.now, effects.wall)
         func instant(_ unixMilliseconds: Int64) -> Instant {
             // The wall clock may have been set back: no time is later than now.
@@ -159,12 +168,16 @@ extension Session {
         for chunk in chunks {
             chunk.bytes.withRawSpan { entry.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }
         }
+        let text = request.text
+        entry.charge = RequestCharge(text: text, day: UTCDay(unixMilliseconds: effects.wall))
+        entry.charge?.isRestored = true
+        entry.charge?.audioInNanoseconds = entry.audio.nanoseconds
         inFlight.insert(entry)
         guard !hasResponse else {
             let failure = UpstreamEvent.Content.failure(.gatewayRestarted, retryAfterMilliseconds: 0)
             return receive(UpstreamEvent(key, failure, isLast: true), effects: &effects)
         }
-        if case .text(let text) = request.input { inFlight.queue(text.count) }
+        if let text { inFlight.queue(text.count) }
         effects.commands.append(.start(request))
         if let format, let clock {
             var frames = FrameAssembler(format)

@@ -4,12 +4,14 @@ extension Session {
     mutating func accept(_ message: ClientMessage.Text, in bytes: RawSpan, effects: inout Effects) {
         let id = message.id
         guard isNew(id, kind: .text, effects: &effects) else { return }
+        guard access.allowsText else { return reject(.typeForbidden, id: id, effects: &effects) }
         if let wait = self.wait(.text, effects: effects) {
             return rejectRate(.textRate, id: id, wait: wait, effects: &effects)
         }
         guard canCommit(id, effects: &effects), hasRoomUpstream(for: message.text.count, id: id, effects: &effects),
             hasMemory(for: message.text.count, id: id, effects: &effects)
         else { return }
+        guard admitByQuota(.text, id: id, effects: &effects) else { return }
         _ = admit(.text, effects: effects)
 
         let text = message.text.bytes(in: bytes)
@@ -20,7 +22,8 @@ extension Session {
         counts.messagesOut &+= 1
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
-            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path)
+            output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path,
+            access: access.request)
         begin(consume request, kind: .text, effects: &effects)
     }
 

@@ -39,6 +39,7 @@ extension Session {
             }
             content = .failure(.responseNotEncodable, retryAfterMilliseconds: nil)
         }
+        if account != nil { noteUsage(of: content, at: index, effects: &effects) }
         switch consume content {
         case .text(let text, let final):
             inFlight[index].detectOutput(in: text)
@@ -68,6 +69,7 @@ extension Session {
                 inFlight[index].responseAudio.add(bytes, lasting: duration ?? 0)
             }
             counts.messagesOut &+= 1
+        case .sentence: break
         case .status(let state, let progress, let reasoningBytes):
             let message = StatusMessage(
                 id, state, progress: progress, reasoningBytes: reasoningBytes, end: isLast ? .done(epilogue) : .open)
@@ -80,6 +82,7 @@ extension Session {
             fail(request, error, epilogue, effects: &effects)
             hasFailed = true
         }
+        if account != nil { chargeResponse(at: index, isLast: isLast, epilogue, effects: &effects) }
         guard isLast else { return }
         recordLatency(at: index, effects: &effects)
         setInclusion(at: index, hasFailed: hasFailed, finish: epilogue?.finish)
@@ -124,7 +127,7 @@ extension Session {
     private static let firstAcknowledgementDelay: Int64 = 5_000_000
     private static let longestAcknowledgementDelay: Int64 = 100_000_000
 
-    private mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, effects: inout Effects) {
+    mutating func fail(_ request: RequestKey, _ error: GatewayError, _ epilogue: UpstreamEvent.Epilogue?, effects: inout Effects) {
         var epilogue = epilogue ?? UpstreamEvent.Epilogue()
         epilogue.finish = .error
         effects.incidents.append(error)
@@ -136,7 +139,7 @@ extension Session {
     }
 
     /// Sets whether later requests include a completed request in their conversation.
-    private mutating func setInclusion(at index: Int, hasFailed: Bool, finish: FinishReason?) {
+    mutating func setInclusion(at index: Int, hasFailed: Bool, finish: FinishReason?) {
         let (key, hasOutput) = (inFlight[index].key, inFlight[index].hasOutput)
         // A content filter that blocked a text once would block every later request that includes it.
         guard hasOutput, finish != .contentFilter else { return history.setInclusion(.excluded, of: key) }
@@ -215,5 +218,5 @@ extension UpstreamEvent.Content {
 
 extension ErrorCode {
     /// Whether the client is at fault when an accepted request fails with this code.
-    fileprivate var isClientFault: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound }
+    fileprivate var isClientFault: Bool { self == .audioTooLarge || self == .invalidAudio || self == .notFound || self == .forbidden }
 }

@@ -3,7 +3,8 @@
 /// The state machine of one client's session, across its connections.
 ///
 /// Inputs are messages of the client (`Session+Receiving`, `+Text`, `+Audio`, `+Control`), events of upstreams (`+Upstream`), connections
-/// that open and close (`+Opening`, `+Resuming`), ticks of a timer (`+Deadlines`) and the outcome of commits (`+Storing`, `+Outage`). Each
+/// that open and close (`+Opening`, `+Resuming`), ticks of a timer (`+Deadlines`) and the outcome of commits (`+Storing`, `+Outage`), and grants
+/// (`+Access`). Each
 /// input writes its effects to an ``Effects`` value: replies, commands to the upstream, a close. Sequenced messages wait in the ``outbox``.
 /// A session is composed of ``SessionAdmission`` (limits), ``RequestTable`` (requests in flight), ``AudioInput`` (the open stream),
 /// ``History`` and ``RecentIDs``.
@@ -38,9 +39,17 @@ package struct Session: ~Copyable, Sendable {
     /// The smoothed round-trip time of the connection, set by the connection handler; nil before the first pong.
     package var roundTripNanoseconds: Int64?
 
+    package internal(set) var access = SessionAccess()
+    /// The policy of the configuration, from which ``policy`` differs by the claims of the grant.
+    var basePolicy: SharedPolicy
     var admission: SessionAdmission
     /// The client of the current or last connection. The session's resources count against this client's limits.
     package internal(set) var client = ClientKey.unknown
+    /// The account that the session's usage is charged to; nil without a user.
+    package internal(set) var account: UserAccount?
+    /// The quotas of the user's token, which replace configured ones.
+    var quotaClaims: [Quota: Double] = [:]
+    package internal(set) var quotas = SessionQuotas()
     /// The path of the client's upgrade request.
     package var path = ""
     /// The smoothed time until a response begins, in nanoseconds; nil before the first response.
@@ -56,6 +65,7 @@ package struct Session: ~Copyable, Sendable {
     package init(id: ULID, policy shared: SharedPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
         self.id = id
         let policy = shared.value
+        basePolicy = shared
         admission = SessionAdmission(policy: shared, global: global)
         startedAt = now
         startedAtMilliseconds = wall
@@ -69,10 +79,14 @@ package struct Session: ~Copyable, Sendable {
 
     package var isEnded: Bool { ending != nil }
 
-    /// The policy, replaced when the configuration is reloaded. Limiters keep their debts.
+    /// The policy of the configuration, replaced when it is reloaded. Limiters keep their debts.
     package var sharedPolicy: SharedPolicy {
-        get { admission.policy }
-        set { admission.policy = newValue }
+        get { basePolicy }
+        set {
+            basePolicy = newValue
+            applyClaims()
+            updateQuotas()
+        }
     }
 
     package var policy: SessionPolicy { _read { yield admission.policy.value } }

@@ -44,6 +44,12 @@ package struct SessionPolicy: Sendable {
     package var memoryBudget = Int.max
     package var upstreamQueueBytes = Int.max
     package var heartbeatMilliseconds: Int64 = 30_000
+    /// `auth.leeway` in milliseconds.
+    package var tokenLeeway: Int64 = 0
+    /// `auth.claims_factor`
+    package var claimsFactor = 1.0
+    /// The configured quotas of each user.
+    package var quotas = QuotaLimits()
     /// The limits that the `session` message reports.
     package var namedLimits: [NamedLimit] = []
 

@@ -58,6 +58,14 @@ struct RecordReader: ~Copyable {
         return Array(bytes[offset..<offset + count])
     }
 
+    mutating func text() throws(RecordError) -> String {
+        guard let text = String(validating: try counted(), as: UTF8.self) else { throw RecordError() }
+        return text
+    }
+
+    /// Whether all fields have been read.
+    var isAtEnd: Bool { offset == bytes.count }
+
     mutating func id() throws(RecordError) -> MessageID {
         guard let id = try counted().withRawSpan({ MessageID($0) }) else { throw RecordError() }
         return id

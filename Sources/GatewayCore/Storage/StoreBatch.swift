@@ -38,10 +38,17 @@ package struct StoreBatch: Sendable {
     package private(set) var bytes: [UInt8] = []
     /// Tokens of ended sessions: a resume with such a token fails as ``ResumeError/expired``.
     package private(set) var endedTokens: [TokenHash] = []
+    /// Amounts to add to rows for usage reports. The order doesn't matter.
+    package private(set) var usage: [UsageRow: UsageAmounts] = [:]
+    package private(set) var accountChanges: [AccountChange] = []
 
     package init() {}
 
-    package var isEmpty: Bool { changes.isEmpty }
+    package var isEmpty: Bool { changes.isEmpty && usage.isEmpty && accountChanges.isEmpty }
+
+    /// The approximate size of the batch in bytes.
+    package var footprint: Int { bytes.count + usage.count * 128 + accountChanges.count * 128 }
+
     package var endsSessions: Bool { changes.contains { if case .end = $0 { true } else { false } } }
 
     mutating func put(_ session: ULID, _ kind: RecordKind, _ number: UInt64, _ write: (inout [UInt8]) -> Void) {
@@ -54,6 +61,11 @@ package struct StoreBatch: Sendable {
         guard !numbers.isEmpty else { return }
         changes.append(.remove(session, kind, numbers))
     }
+
+    /// Adds amounts to a row for usage reports.
+    package mutating func add(_ amounts: UsageAmounts, to row: UsageRow) { usage[row, default: .zero] += amounts }
+
+    package mutating func add(_ change: AccountChange) { accountChanges.append(change) }
 
     package mutating func end(_ session: ULID, tokens: [TokenHash]) {
         changes.append(.end(session))

@@ -24,6 +24,7 @@ extension UpstreamRequest {
             record.append(counted: entry.value)
         }
         record.append(counted: Array(path.utf8))
+        access?.append(to: &record)
     }
 
     init(key: RequestKey, record: [UInt8]) throws(RecordError) {
@@ -40,8 +41,10 @@ extension UpstreamRequest {
         output.voice = try reader.optional()
         var meta: [Meta] = []
         for _ in 0..<(try reader.fixed(UInt8.self)) { meta.append(Meta(key: try reader.counted(), value: try reader.counted())) }
-        guard let path = String(validating: try reader.counted(), as: UTF8.self) else { throw RecordError() }
-        self.init(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path)
+        let path = try reader.text()
+        // Absent without authentication, and in records of earlier versions.
+        let access = reader.isAtEnd ? nil : try RequestAccess(&reader)
+        self.init(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path, access: access)
     }
 }
 

@@ -35,6 +35,9 @@ package struct Quota: Hashable, Sendable, CaseIterable {
     /// The name within `quotas`: `messages_per_day`.
     package var name: String { "\(resource.rawValue)_per_\(period.rawValue)" }
 
+    /// The configuration key: `quotas.messages_per_day`.
+    package var key: String { "quotas.\(name)" }
+
     package static let allCases = Resource.allCases.flatMap { resource in Period.allCases.map { Quota(resource, per: $0) } }
 }
 

@@ -50,7 +50,8 @@ extension MessageScanner {
         return isMetaKey(unsafe unescaped.span.bytes)
     }
 
-    private static func isMetaKey(_ bytes: RawSpan) -> Bool {
+    /// Returns whether the text is 1–64 characters of `[A-Za-z0-9_.-]`.
+    static func isMetaKey(_ bytes: RawSpan) -> Bool {
         guard bytes.byteCount >= 1, bytes.byteCount <= 64 else { return false }
         for offset in 0..<bytes.byteCount {
             // The characters of ids, except for the colon.

@@ -17,8 +17,18 @@ package final class AcceptGate: ChannelDuplexHandler {
     package typealias InboundOut = any Channel
     package typealias OutboundIn = Never
 
+    /// The reason why an accepted connection is closed at once.
+    package enum Rejection: Sendable {
+        /// A limit of its address.
+        case limit
+        /// The listener admits trusted proxies only, and the peer isn't one.
+        case untrusted
+    }
+
     private let connectionLimits: ConnectionLimits
-    private let rejected: @Sendable (ClientAddress) -> Void
+    private let admitsOnlyProxies: Bool
+    private let gates: AcceptGateGroup
+    private let rejected: @Sendable (ClientAddress, Rejection) -> Void
     private let failed: @Sendable (any Error) -> Void
     private var isReadPending = false
     private var isWaitingForDescriptors = false
@@ -28,15 +38,25 @@ package final class AcceptGate: ChannelDuplexHandler {
     package static let retryDelay = TimeAmount.milliseconds(250)
 
     /// - Parameters:
-    ///   - rejected: called for each connection that the limits of its address reject, for counters and logs
+    ///   - admitsOnlyProxies: whether only trusted proxies may connect
+    ///   - gates: the gates of all listeners that share the limits
+    ///   - rejected: called for each connection that is closed at once, for counters and logs
     ///   - failed: called for each failed accept
     package init(
-        connectionLimits: ConnectionLimits, rejected: @escaping @Sendable (ClientAddress) -> Void,
-        failed: @escaping @Sendable (any Error) -> Void
+        connectionLimits: ConnectionLimits, admitsOnlyProxies: Bool = false, gates: AcceptGateGroup = AcceptGateGroup(),
+        rejected: @escaping @Sendable (ClientAddress, Rejection) -> Void, failed: @escaping @Sendable (any Error) -> Void
     ) {
         self.connectionLimits = connectionLimits
+        self.admitsOnlyProxies = admitsOnlyProxies
+        self.gates = gates
         self.rejected = rejected
         self.failed = failed
+    }
+
+    package func handlerAdded(context: ChannelHandlerContext) {
+        let gate = NIOLoopBound(self, eventLoop: context.eventLoop)
+        let listener = NIOLoopBound(context, eventLoop: context.eventLoop)
+        gates.add { listener.eventLoop.execute { gate.value.resume(context: listener.value) } }
     }
 
     package func read(context: ChannelHandlerContext) {
@@ -49,19 +69,21 @@ package final class AcceptGate: ChannelDuplexHandler {
 
     package func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let channel = unwrapInboundIn(data)
-        let address = ClientAddress(channel.remoteAddress)
-        guard !isClosed, connectionLimits.admitSocket(of: address, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) else {
+        let peer = NetworkAddress(channel.remoteAddress)
+        let isProxy = connectionLimits.isTrusted(peer)
+        let address = isProxy ? .exempt : ClientAddress(channel.remoteAddress)
+        guard !isClosed, isProxy || !admitsOnlyProxies,
+            connectionLimits.admitSocket(of: address, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
+        else {
             channel.close(promise: nil)
-            if !isClosed { rejected(address) }
+            if !isClosed { rejected(address, isProxy || !admitsOnlyProxies ? .limit : .untrusted) }
             return
         }
-        let gate = NIOLoopBound(self, eventLoop: context.eventLoop)
-        let listener = NIOLoopBound(context, eventLoop: context.eventLoop)
-        let connectionLimits = connectionLimits
+        let (connectionLimits, gates) = (connectionLimits, gates)
         channel.closeFuture.whenComplete { _ in
             connectionLimits.releaseSocket(of: address)
             // Usually accepting isn't paused, but only the listener's event loop may read that state.
-            listener.eventLoop.execute { gate.value.resume(context: listener.value) }
+            gates.resume()
         }
         context.fireChannelRead(data)
     }

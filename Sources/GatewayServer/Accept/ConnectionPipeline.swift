@@ -8,19 +8,27 @@ import NIOHTTP1
 
 /// Assembles the pipeline of an accepted connection, in the order in which inbound bytes pass the handlers.
 package enum ConnectionPipeline {
-    /// - Parameter tls: nil for a connection without TLS, as in tests
+    /// - Parameter tls: nil for a connection of the listener without TLS
     package static func configure(_ channel: any Channel, shard: GatewayShard, tls context: TLSContext?) throws {
         let loop = shard.loop
         let connection = register(channel, shard: shard)
         let pipeline = channel.pipeline.syncOperations
+        var proxyHeader: ProxyHeaderHandler?
+        if connection.trustsForwardedFields, loop.settings.proxyProtocol != .off {
+            proxyHeader = ProxyHeaderHandler(
+                loop: loop, connection: connection, isRequired: loop.settings.proxyProtocol == .required,
+                nextPhase: context == nil ? .head : .handshake)
+            connection.phase = .proxyHeader
+        }
 
         var tls: TLSHandler?
         if let context {
             tls = try TLSHandler(server: context, buffers: loop.tls, plainHTTPDetail: ErrorReason.plainHTTP.message) {
                 "\(loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()))"
             }
-        } else {
+        } else if proxyHeader == nil {
             connection.phase = .head
+            connection.deadline = connection.acceptedAt + loop.settings.headerTimeout
         }
         let gate = HeadGateHandler(
             limits: RequestHeadLimits(maximumBytes: loop.settings.maximumHeaderBytes, maximumFields: loop.settings.maximumHeaders))
@@ -28,6 +36,7 @@ package enum ConnectionPipeline {
         let upgrade = UpgradeHandler(
             loop: loop, sessions: shard.sessions, connection: connection, parser: parser, gate: gate, tls: tls)
 
+        if let proxyHeader { try pipeline.addHandler(proxyHeader) }
         if let tls { try pipeline.addHandler(tls) }
         try pipeline.addHandler(gate)
         try pipeline.addHandler(parser)
@@ -37,10 +46,12 @@ package enum ConnectionPipeline {
     private static func register(_ channel: any Channel, shard: GatewayShard) -> Connection {
         let loop = shard.loop
         let now = loop.clock.now
-        let address = channel.remoteAddress
-        let text = address.map { "\($0.ipAddress ?? "?"):\($0.port ?? 0)" } ?? "?"
+        let address = NetworkAddress(channel.remoteAddress)
+        let text = address.map { Connection.text($0, port: channel.remoteAddress?.port ?? 0) } ?? "?"
+        let isFromProxy = loop.shared.connectionLimits.isTrusted(address)
         let connection = Connection(
-            id: loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()), address: text, client: ClientAddress(address), acceptedAt: now,
+            id: loop.effects.ids.ulid(at: LoopClock.wallMilliseconds()), address: text,
+            client: isFromProxy ? .exempt : ClientAddress(channel.remoteAddress), isFromProxy: isFromProxy, acceptedAt: now,
             deadline: now + min(loop.settings.handshakeTimeout, loop.settings.headerTimeout),
             abort: { channel.close(promise: nil) })
         shard.connections.add(connection)
@@ -64,6 +75,8 @@ package enum ConnectionPipeline {
     /// Logs a closed connection and releases its WebSocket from the connection limits.
     private static func closed(_ connection: Connection, loop: EventLoopState) {
         if connection.countsAsWebSocket { loop.shared.connectionLimits.releaseWebSocket(of: connection.client) }
+        if let grant = connection.grant { loop.shared.access.users.release(connection.id, of: grant.user) }
+        if let announced = connection.announced { loop.shared.connectionLimits.releaseAnnounced(announced) }
         let wasUpgraded = connection.isUpgraded
         if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
         // Port scans and health probes would flood the log at info.
@@ -74,7 +87,6 @@ package enum ConnectionPipeline {
         let duration = (loop.clock.now - connection.acceptedAt).milliseconds
         var metadata: Logger.Metadata = [
             "connection_id": "\(connection.id)",
-            "address": "\(connection.address)",
             "reason": "\(connection.closeReason ?? "closed")",
             "duration_ms": .stringConvertible(duration),
             "bytes_in": .stringConvertible(connection.bytesIn),
@@ -82,7 +94,9 @@ package enum ConnectionPipeline {
             "messages_in": .stringConvertible(connection.messagesIn),
             "messages_out": .stringConvertible(connection.messagesOut),
         ]
+        metadata.merge(connection.addressMetadata) { $1 }
         if let code = connection.closeCode { metadata["code"] = .stringConvertible(code) }
+        if let grant = connection.grant { metadata["user"] = "\(grant.user)" }
         if let session = connection.sessionID { metadata["session_id"] = "\(session)" }
         if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
         loop.logger.log(level: level, "connection closed", metadata: metadata)

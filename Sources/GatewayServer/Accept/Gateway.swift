@@ -13,17 +13,28 @@ import Synchronization
 package final class Gateway: Service {
     private let group: MultiThreadedEventLoopGroup
     private let shards: [NIOLoopBound<GatewayShard>]
+    /// The last ticks of the event loops, in the order of ``shards``.
+    private let ticks: [LoopTick]
     /// The positions in ``shards`` by the loop number of ``SessionRegistry``.
     private let positions: [Int: Int]
-    private let shared: SharedGateway
+    let shared: SharedGateway
     private let tls: TLSContextStore?
     private let address: SocketEndpoint
-    private let logger: Logger
-    private let drain: Duration
+    /// `listen.plain`: the address of the listener without TLS, which admits trusted proxies only; nil: none.
+    private let plainAddress: SocketEndpoint?
+    private let gates = AcceptGateGroup()
+    /// The listening sockets of the service manager; addresses without one are bound.
+    private let inherited: InheritedSockets
+    private let beforeReady: @Sendable () async -> Void
+    let logger: Logger
+    /// `shutdown.drain`.
+    let drain: Duration
+    /// The drain that has begun; nil while the gateway serves.
+    let drainProgress = Mutex<DrainProgress?>(nil)
     private let sweep: Duration
     /// `reports.keep`, which a reload may change.
     private let reportRetention: Mutex<Duration>
-    private let listener = Mutex<(any Channel)?>(nil)
+    private let listeners = Mutex<[any Channel]>([])
     private let rejectedAddresses = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
 
@@ -32,17 +43,23 @@ package final class Gateway: Service {
 
     /// - Parameters:
     ///   - tls: nil to serve without TLS, as in tests
+    ///   - inherited: the listening sockets of the service manager
+    ///   - beforeReady: called after the listener is bound; the gateway isn't ready until it returns
     ///   - onListening: called once with the bound address
     package init(
         configuration: GatewayConfiguration, tls: TLSContextStore?, shared: SharedGateway, group: MultiThreadedEventLoopGroup,
-        logger: Logger, onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
+        logger: Logger, inherited: InheritedSockets = .none, beforeReady: @escaping @Sendable () async -> Void = {},
+        onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) async throws {
         self.group = group
         self.shared = shared
         self.tls = tls
         self.logger = logger
+        self.inherited = inherited
+        self.beforeReady = beforeReady
         self.onListening = onListening
-        address = configuration.listen.address
+        address = inherited[.listen]?.address ?? configuration.listen.address
+        plainAddress = inherited[.plain]?.address ?? configuration.listen.plain
         drain = configuration.shutdown.drain
         sweep = configuration.sessions.sweep
         reportRetention = Mutex(configuration.reports.keep)
@@ -62,14 +79,25 @@ package final class Gateway: Service {
         }
         self.shards = shards
         self.positions = positions
+        ticks = shards.map { _ in LoopTick() }
     }
+
+    /// Whether the listener belongs to the service manager, so that clients wait in its backlog for the next process.
+    var hasInheritedListener: Bool { inherited[.listen] != nil }
+
+    /// The last tick of each event loop, for the watchdog.
+    package var lastTicks: [Instant] { ticks.map(\.last) }
 
     /// Restores the sessions of the store. Must be called before ``run()``.
     ///
+    /// - Parameter accounts: called with the records about users and their tokens, before the first session is restored
     /// - Returns: the number of restored sessions, and of those that couldn't be read and were discarded.
-    package func restore() async throws -> (restored: Int, discarded: Int) {
+    package func restore(accounts: (AccountRecords) -> Void = { _ in }) async throws -> (restored: Int, discarded: Int) {
         guard let store = shared.store else { return (0, 0) }
         shared.sessions.restore(ended: try store.loadEndedTokens())
+        let records = try store.loadAccounts(wall: LoopClock.wallMilliseconds())
+        for (user, usage) in records.usage { shared.usage.restore(usage, of: user) }
+        accounts(records)
         let sessions = try store.load()
         var restored = 0
         for (index, bound) in shards.enumerated() {
@@ -81,31 +109,55 @@ package final class Gateway: Service {
     }
 
     package func run() async throws {
-        let tickers = shards.map { bound in
+        let tickers = zip(shards, ticks).map { bound, tick in
             bound.eventLoop.scheduleRepeatedTask(initialDelay: GatewayShard.tickInterval, delay: GatewayShard.tickInterval) { _ in
                 bound.value.tick()
+                tick.record()
             }
         }
-        let channel = try await ListenerFailure.convertingErrors("listen.address", address) { try await bind() }
-        listener.withLock { $0 = channel }
-        if let local = channel.localAddress {
-            logger.info("listening", metadata: ["address": "\(SocketEndpoint(host: local.ipAddress ?? "?", port: local.port ?? 0))"])
-            onListening(local)
-        }
+        let channels = try await listen()
         shared.health.set(.listener, .ready)
-        shared.health.set(.accepting, .ready)
-        let isDraining = await waitForShutdown(before: channel)
-        await stop(channel)
+        await beforeReady()
+        drainProgress.withLock { if $0 == nil { shared.health.set(.accepting, .ready) } }
+        let isDraining = await waitForShutdown(before: channels)
+        await stop(channels)
         for ticker in tickers { ticker.cancel() }
+        for tick in ticks { tick.finish() }
         shared.removeMailboxes()
         // A gateway that can't accept connections should be restarted rather than left running.
         if !isDraining { throw ListenerClosed() }
     }
 
-    /// Waits for graceful shutdown. Returns false if the listener closed first.
-    private func waitForShutdown(before channel: any Channel) async -> Bool {
+    /// Binds the listeners: with TLS, and without if it is configured.
+    private func listen() async throws -> [any Channel] {
+        var plain: (any Channel)?
+        if let plainAddress {
+            plain = try await ListenerFailure.convertingErrors("listen.plain", plainAddress) {
+                try await bind(plainAddress, isPlain: true)
+            }
+        }
+        do {
+            let channel = try await ListenerFailure.convertingErrors("listen.address", address) { try await bind(address, isPlain: false) }
+            let channels = [channel, plain].compactMap(\.self)
+            listeners.withLock { $0 = channels }
+            if let local = channel.localAddress {
+                logger.info("listening", metadata: ["address": "\(SocketEndpoint(local))"])
+                onListening(local)
+            }
+            if let local = plain?.localAddress {
+                logger.info("listening without TLS for trusted proxies", metadata: ["address": "\(SocketEndpoint(local))"])
+            }
+            return channels
+        } catch {
+            try? await plain?.close().get()
+            throw error
+        }
+    }
+
+    /// Waits for graceful shutdown. Returns false if a listener closed first.
+    private func waitForShutdown(before channels: [any Channel]) async -> Bool {
         let (closed, continuation) = AsyncStream.makeStream(of: Void.self)
-        channel.closeFuture.whenComplete { _ in continuation.finish() }
+        for channel in channels { channel.closeFuture.whenComplete { _ in continuation.finish() } }
         return await withTaskGroup(of: Bool.self) { group in
             group.addTask {
                 try? await gracefulShutdown()
@@ -120,7 +172,10 @@ package final class Gateway: Service {
                 // milliseconds and therefore doesn't run on an event loop.
                 while (try? await Task.sleep(for: sweep)) != nil {
                     malloc_trim(0)
-                    shared.archive.sweep(endedBefore: LoopClock.wallMilliseconds() &- reportRetention.withLock { $0.clampedMilliseconds })
+                    let wall = LoopClock.wallMilliseconds()
+                    shared.archive.sweep(endedBefore: wall &- reportRetention.withLock { $0.clampedMilliseconds })
+                    shared.usage.sweep(wall: wall)
+                    shared.usage.ledger?.removeRows(before: UsageRow.firstKeptDay(wall: wall))
                     shared.store?.sweep()
                 }
                 return true
@@ -137,17 +192,20 @@ package final class Gateway: Service {
     /// to stay busy.
     private static let unsentBytes = 128 * 1024
 
-    private func bind() async throws -> any Channel {
+    /// - Parameter isPlain: whether the listener has no TLS and admits trusted proxies only
+    private func bind(_ address: SocketEndpoint, isPlain: Bool) async throws -> any Channel {
         var byLoop: [ObjectIdentifier: NIOLoopBound<GatewayShard>] = [:]
         for shard in shards { byLoop[ObjectIdentifier(shard.eventLoop)] = shard }
-        let (shardByLoop, tls) = (byLoop, tls)
-        return try await ServerBootstrap(group: group)
+        let (shardByLoop, tls) = (byLoop, isPlain ? nil : tls)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: Self.backlog)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             // One accept per read: `connections.max_sockets` is enforced exactly, and an accept is cheap compared to a handshake.
             .serverChannelOption(.maxMessagesPerRead, value: 1)
             .serverChannelInitializer { [self] channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(gate(on: channel.eventLoop)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(gate(on: channel.eventLoop, admitsOnlyProxies: isPlain))
+                }
             }
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelOption(.socketOption(.so_keepalive), value: 1)
@@ -165,10 +223,15 @@ package final class Gateway: Service {
                     try ConnectionPipeline.configure(channel, shard: shard, tls: tls?.current)
                 }
             }
-            .bind(host: address.host, port: address.port).get()
+        guard let inherited = inherited[isPlain ? .plain : .listen] else {
+            return try await bootstrap.bind(host: address.host, port: address.port).get()
+        }
+        let channel = try await bootstrap.withBoundSocket(inherited.descriptor).get()
+        inherited.restoreBacklog()
+        return channel
     }
 
-    private func gate(on loop: any EventLoop) -> AcceptGate {
+    private func gate(on loop: any EventLoop, admitsOnlyProxies: Bool) -> AcceptGate {
         let logger = logger
         let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(1)))
         @Sendable func warn(_ message: Logger.Message, topic: LogTopic, metadata: Logger.Metadata) {
@@ -182,52 +245,20 @@ package final class Gateway: Service {
             logger.warning(message, metadata: metadata)
         }
         return AcceptGate(
-            connectionLimits: shared.connectionLimits,
-            rejected: { [self] address in
+            connectionLimits: shared.connectionLimits, admitsOnlyProxies: admitsOnlyProxies, gates: gates,
+            rejected: { [self] address, reason in
                 rejectedAddresses.add(1, ordering: .relaxed)
-                warn(
-                    "connection rejected: too many connections or too many new ones per second from its address", topic: .address,
-                    metadata: ["address": "\(address)"])
+                let (text, topic): (Logger.Message, LogTopic) =
+                    switch reason {
+                    case .limit: ("connection rejected: too many connections or too many new ones per second from its address", .address)
+                    case .untrusted: ("connection rejected: listen.plain admits connections.trusted_proxies only", .proxy)
+                    }
+                warn(text, topic: topic, metadata: ["address": "\(address)"])
             },
             failed: { [shared] error in
                 shared.descriptors.accepting(failed: error, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
                 warn("accept failed", topic: .rejection, metadata: ["error": "\(error)"])
             })
-    }
-
-    // MARK: Draining
-
-    /// Drains within `shutdown.drain`: reports not ready, stops accepting, sends `goaway`, closes the remaining connections with 1012, then
-    /// aborts those that are still open.
-    private func stop(_ channel: any Channel) async {
-        let start = ContinuousClock.now
-        shared.health.set(.accepting, .notReady("draining"))
-        shared.beginDraining()
-        logger.info("draining", metadata: ["deadline_ms": .stringConvertible(drain.clampedMilliseconds)])
-        try? await channel.close().get()
-        shared.health.set(.listener, .notReady("closed"))
-
-        // Clients get 60 % of the time to finish by themselves, the close handshake 30 %.
-        let grace = drain * 6 / 10
-        await onEveryLoop { $0.connections.goAway(reason: "draining", deadlineMilliseconds: grace.clampedMilliseconds) }
-        await untilEmpty(start + grace)
-        await onEveryLoop { $0.connections.closeAll(Closing(code: .restart, reason: "draining")) }
-        await untilEmpty(start + drain * 9 / 10)
-        await onEveryLoop {
-            $0.connections.abortAll()
-            $0.loop.upstreams.shutDown()
-        }
-        // Aborted connections close in tasks of their event loops and submit their last changes before the store closes.
-        await untilEmpty(.now + .seconds(1))
-        logger.info("drained")
-    }
-
-    private func untilEmpty(_ deadline: ContinuousClock.Instant) async {
-        while ContinuousClock.now < deadline {
-            let isEmpty = await snapshotLoops { $0.connections.isEmpty }.allSatisfy(\.self)
-            if isEmpty { return }
-            guard (try? await Task.sleep(for: .milliseconds(20))) != nil else { return }
-        }
     }
 
     // MARK: Reload and operations
@@ -239,8 +270,7 @@ package final class Gateway: Service {
         shared.sessions.limits = SessionRegistry.Limits(configuration)
         let settings = GatewaySettings(configuration)
         await onEveryLoop { $0.apply(settings) }
-        let channel = listener.withLock { $0 }
-        try? await channel?.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get()
+        for channel in listeners.withLock({ $0 }) { try? await channel.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get() }
     }
 
     /// Calls `body` on the event loop of a session. Retries while the session is being transferred to another loop.
@@ -265,16 +295,21 @@ package final class Gateway: Service {
         return total
     }
 
-    private func onEveryLoop(_ body: @escaping @Sendable (GatewayShard) -> Void) async {
+    func onEveryLoop(_ body: @escaping @Sendable (GatewayShard) -> Void) async {
         _ = await snapshotLoops { body($0) }
     }
 
-    private func snapshotLoops<Value: Sendable>(_ body: @escaping @Sendable (GatewayShard) -> Value) async -> [Value] {
+    func snapshotLoops<Value: Sendable>(_ body: @escaping @Sendable (GatewayShard) -> Value) async -> [Value] {
         var values: [Value] = []
         for bound in shards {
             if let value = try? await bound.eventLoop.submit({ body(bound.value) }).get() { values.append(value) }
         }
         return values
+    }
+
+    /// Calls `body` on each event loop with its element of `values`.
+    func onEveryLoop<Value: Sendable>(_ values: [Value], _ body: @escaping @Sendable (GatewayShard, Value) -> Void) async {
+        for (bound, value) in zip(shards, values) { try? await bound.eventLoop.submit { body(bound.value, value) }.get() }
     }
 }
 
@@ -298,6 +333,10 @@ extension Gateway: SessionDirectory {
     }
 
     package func purge() async throws { try await shared.store?.purge() }
+}
+
+extension SocketEndpoint {
+    fileprivate init(_ address: SocketAddress) { self.init(host: address.ipAddress ?? "?", port: address.port ?? 0) }
 }
 
 /// The listener was closed by the system, not by a shutdown.

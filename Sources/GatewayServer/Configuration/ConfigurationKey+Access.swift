@@ -17,9 +17,9 @@ extension ConfigurationKey {
             read: { (32...4096).contains($0.utf8.count) ? $0 : nil }, write: { $0 }),
         .list(
             "auth.public_keys", \.auth.publicKeys,
-            of: "ALG:path.pem or kid@ALG:path.pem, where ALG is \(alternatives(TokenKeyFile.algorithms))", reload: .live,
+            of: "ALG:path.pem or kid@ALG:path.pem, where ALG is \(alternatives(KeyFile.algorithms.map(\.rawValue)))", reload: .live,
             "Public keys that verify tokens. With kid@ a key verifies only tokens with this key id.",
-            read: { TokenKeyFile($0) }, write: { $0.description }),
+            read: { KeyFile($0) }, write: { $0.description }),
         optionalPath("auth.jwks_file", \.auth.jwksFile, "File of a JWK set (RFC 7517) with public keys that verify tokens."),
         ConfigurationKey(
             "auth.jwks_url", \.auth.jwksURL, reload: .live, allowed: "an https URL",
@@ -51,7 +51,7 @@ extension ConfigurationKey {
         ConfigurationKey(
             "auth.minting_key", \.auth.mintingKey, reload: .live, allowed: "ALG:private.pem or kid@ALG:private.pem",
             meaning: "Private key that signs minted tokens if auth.secret is unset. Without either, a key generated at start does.",
-            read: { only($0).flatMap { TokenKeyFile($0) }.map(Optional.some) }, write: { $0?.description }),
+            read: { only($0).flatMap { KeyFile($0) }.map(Optional.some) }, write: { $0?.description }),
     ]
 
     /// Creates the key of a quota.

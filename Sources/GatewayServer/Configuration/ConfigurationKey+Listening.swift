@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayCore
+
 extension ConfigurationKey {
     /// `listen.*`, `tls.*`, `http.*`, `connections.*`, `websocket.*`, `heartbeat.*`.
     static let listening: [ConfigurationKey] = [
@@ -8,12 +10,14 @@ extension ConfigurationKey {
             "Address of the TLS listener for clients. Port 0: the system chooses a free port. In a file, quote an IPv6 address."),
         .count("listen.loops", \.listen.loops, in: 1...1024, zero: "one per core", "Number of event loops."),
         ConfigurationKey(
-            "listen.plain", \.listen.plain, reload: .restart, allowed: endpointAllowed,
-            meaning: "Address of a second listener without TLS, for proxies that terminate it. Requires connections.trusted_proxies.",
-            read: { only($0).flatMap { SocketEndpoint($0) }.map(Optional.some) }, write: { $0?.description }),
+            "listen.plain", \.listen.plain, reload: .restart, allowed: "off, or \(endpointAllowed)",
+            meaning:
+                "Address of a second listener without TLS, for proxies that terminate it. Only connections.trusted_proxies may connect. In production, the address must be a private one.",
+            read: { only($0).flatMap { $0 == "off" ? .some(nil) : SocketEndpoint($0).map(Optional.some) } },
+            write: { $0?.description ?? "off" }),
         .choice(
             "listen.proxy_protocol", \.listen.proxyProtocol,
-            "Whether trusted proxies may or must begin a connection with a PROXY protocol header, version 1 or 2."),
+            "Whether connections.trusted_proxies may or must begin a connection with a PROXY protocol header, version 1 or 2."),
 
         .list(
             "tls.certificates", \.tls.certificates, of: "cert.pem:key.pem, such as [/etc/parley/cert.pem:/etc/parley/key.pem]",
@@ -49,9 +53,10 @@ extension ConfigurationKey {
             "connections.per_address", \.connections.perAddress, reload: .live,
             "Maximum number of WebSocket connections per client address (IPv6: per /64). Beyond it: 429."),
         .list(
-            "connections.trusted_proxies", \.connections.trustedProxies, of: "addresses or networks, such as [10.0.0.0/8, ::1]",
-            "Proxies whose PROXY protocol v2 header and X-Forwarded-For are trusted. Not available yet: leave it empty.",
-            read: { $0.isEmpty ? nil : $0 }, write: { $0 }),
+            "connections.trusted_proxies", \.connections.trustedProxies,
+            of: "addresses or networks (no bit set after the prefix), such as [10.0.0.0/8, ::1]", reload: .live,
+            "Proxies that may announce their clients, in a PROXY header (listen.proxy_protocol), Forwarded or X-Forwarded-For. No limit by address applies to them, but to the addresses that they announce.",
+            read: { AddressNetwork($0) }, write: { $0.description }),
         .count(
             "connections.handshakes_per_second", \.connections.handshakesPerSecond, reload: .live,
             "New connections per second and client address. Further ones are closed at once."),

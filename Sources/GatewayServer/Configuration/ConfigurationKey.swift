@@ -43,7 +43,8 @@ package struct ConfigurationKey: Sendable {
     /// Returns the value for output: masked if it is a secret, `(none)` if there is none.
     package func shown(in configuration: GatewayConfiguration) -> String {
         guard let text = text(configuration) else { return "(none)" }
-        return isSecret ? Self.mask : URLCredentials.maskedQuery(text)
+        // An empty list is no secret.
+        return isSecret && text != "[]" ? Self.mask : URLCredentials.maskedQuery(text)
     }
 
     /// The text shown in place of a secret. Its length doesn't depend on the secret's.

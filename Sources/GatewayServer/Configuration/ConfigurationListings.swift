@@ -35,10 +35,10 @@ extension LoadedConfiguration {
             for origin in origins where origin.key != "environment" {
                 guard let key = ConfigurationKey.named(origin.key) else { continue }
                 let value: Value =
-                    if let entries = key.entries(configuration) {
+                    if let entries = key.entries(configuration), !key.isSecret || entries.isEmpty {
                         .list(entries)
                     } else {
-                        key.text(configuration) == nil ? .none : .text(origin.value)
+                        key.text(configuration) == nil ? .none : .text(key.shown(in: configuration))
                     }
                 keys[origin.key] = Entry(value: value, source: origin.source)
             }

@@ -35,18 +35,23 @@ package enum ConfigurationLoader {
             configuration: merged.configuration, rejected: merged.rejected,
             source: { merged.source(of: $0, in: layers) })
         problems += rules.problems
-        guard problems.isEmpty else { throw ConfigurationError(problems: problems, files: files.map(\.path)) }
+        guard problems.isEmpty else {
+            throw ConfigurationError(problems: problems, files: files.map(\.path), openDecisions: rules.openDecisions)
+        }
 
         let certificates = merged.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
         let upstreams = merged.configuration.upstreams.values.flatMap(\.credentialFiles)
-        let credentials = certificates + [merged.configuration.tls.clientCA].compactMap(\.self) + upstreams.sorted()
+        let auth = merged.configuration.auth
+        // The file of the JWK set is watched by the part that reads it.
+        let keys = auth.publicKeys.map(\.path) + [auth.mintingKey?.path, auth.jwksCA].compactMap(\.self)
+        let credentials = certificates + [merged.configuration.tls.clientCA].compactMap(\.self) + keys + upstreams.sorted()
         fingerprint.add(credentials)
         return LoadedConfiguration(
             configuration: merged.configuration,
             origins: [.init(key: "environment", value: location.named.text, source: location.named.source)] + merged.origins,
             watchedFiles: location.paths + variables.secretFiles + credentials, fingerprint: fingerprint,
             files: files.map { .init(path: $0.path, isEmpty: $0.isEmpty) }, directory: location.directory.text,
-            warnings: location.warnings + rules.warnings)
+            warnings: location.warnings + rules.warnings, openDecisions: rules.openDecisions, secretFiles: variables.secretFiles)
     }
 
     /// The result of merging the layers.

@@ -1,33 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayCore
+
 /// The notation of durations, sizes and numbers. Parsers return nil for invalid text and on overflow; formatters return the shortest text
 /// that parses to the same value.
 package enum ConfigurationNotation {
-    private static let durationUnits: [(suffix: String, milliseconds: Int64)] = [
-        ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1),
-    ]
-
     private static let sizeUnits: [(suffix: String, bytes: Int)] = [
         ("TB", 1_000_000_000_000), ("GB", 1_000_000_000), ("MB", 1_000_000), ("KB", 1000),
         ("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1), ("", 1),
     ]
 
     /// Parses `100ms`, `30s`, `5m`, `24h`, `30d`; `0` needs no unit.
-    package static func duration(_ text: String) -> Duration? {
-        if text == "0" { return .zero }
-        guard let (number, suffix) = split(text),
-            let unit = durationUnits.first(where: { $0.suffix == suffix })
-        else { return nil }
-        let (milliseconds, overflow) = Int64(number).multipliedReportingOverflow(by: unit.milliseconds)
-        return overflow ? nil : .milliseconds(milliseconds)
-    }
+    package static func duration(_ text: String) -> Duration? { DurationNotation.milliseconds(text).map { .milliseconds($0) } }
 
     /// Formats a duration in the largest unit that divides it, but as `24h` rather than `1d`.
     package static func text(_ duration: Duration) -> String {
         let (seconds, attoseconds) = duration.components
         let milliseconds = seconds * 1000 + attoseconds / 1_000_000_000_000_000
         guard milliseconds != 0 else { return "0ms" }
-        let unit = durationUnits.first {
+        let unit = DurationNotation.units.first {
             milliseconds % $0.milliseconds == 0 && milliseconds != $0.milliseconds * ($0.suffix == "d" ? 1 : 0)
         }
         guard let unit else { return "\(milliseconds)ms" }

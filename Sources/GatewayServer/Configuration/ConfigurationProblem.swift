@@ -13,14 +13,19 @@ package struct ConfigurationProblem: Sendable, Hashable {
     package var allowed: String
     /// The likely cause or the likely intention.
     package var hint: String?
+    /// A line that solves the problem: `key: value` of a file, or a variable with its value.
+    package var example: String?
 
-    package init(key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil) {
+    package init(
+        key: String, value: String? = nil, source: String, allowed: String, hint: String? = nil, example: String? = nil
+    ) {
         // A problem is printed and logged. A URL with credentials is rejected and would otherwise appear there.
         self.key = URLCredentials.masked(key)
         self.value = value.map(URLCredentials.masked)
         self.source = source
         self.allowed = allowed
         self.hint = hint
+        self.example = example
     }
 }
 
@@ -31,6 +36,7 @@ extension ConfigurationProblem: CustomStringConvertible {
         lines.append("      in:      \(source)")
         lines.append("      allowed: \(allowed)")
         if let hint { lines.append("      hint:    \(hint)") }
+        if let example { lines.append("      example: \(example)") }
         return lines.joined(separator: "\n")
     }
 }
@@ -41,10 +47,13 @@ package struct ConfigurationError: Error, Sendable, Equatable {
     package var problems: [ConfigurationProblem]
     /// The files of the configuration that were read.
     package var files: [String]
+    /// In production, decisions that were left at a default, one text each; see ``LoadedConfiguration/openDecisions``.
+    package var openDecisions: [String]
 
-    package init(problems: [ConfigurationProblem], files: [String] = []) {
+    package init(problems: [ConfigurationProblem], files: [String] = [], openDecisions: [String] = []) {
         self.problems = problems
         self.files = files
+        self.openDecisions = openDecisions
     }
 }
 

@@ -7,13 +7,20 @@ extension ConfigurationRules {
     var warnings: [String] {
         // With problems, such as unknown upstreams, the warnings could be wrong.
         guard problems.isEmpty, rejected.isEmpty else { return [] }
-        return authenticationWarnings + upstreamWarnings + routeWarnings
+        return authenticationWarnings + proxyWarnings + upstreamWarnings + routeWarnings
     }
 
     private var authenticationWarnings: [String] {
         guard configuration.auth.mode == .jwt, !configuration.auth.hasKeySource else { return [] }
         return [
             "auth.secret (\(source("auth.secret"))): no key to verify tokens is configured; only tokens that this process has minted are accepted"
+        ]
+    }
+
+    private var proxyWarnings: [String] {
+        guard configuration.connections.trustedProxies.contains(where: { $0.prefixLength == 0 }) else { return [] }
+        return [
+            "connections.trusted_proxies (\(source("connections.trusted_proxies"))): every address is trusted, so any client can claim another's"
         ]
     }
 

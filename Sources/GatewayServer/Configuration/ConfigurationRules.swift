@@ -30,22 +30,47 @@ struct ConfigurationRules {
 
     private mutating func checkCertificates() {
         if configuration.tls.certificates.isEmpty, configuration.environment != .development {
-            reject("tls.certificates", allowed: "at least one cert.pem:key.pem; only development generates its own")
+            reject(
+                "tls.certificates", allowed: "at least one cert.pem:key.pem; only development generates its own",
+                example: "tls.certificates: [/etc/parley/tls/cert.pem:/etc/parley/tls/key.pem]")
         }
         if configuration.tls.clientAuth != .none, configuration.tls.clientCA == nil {
-            reject("tls.client_auth", with: ["tls.client_ca"], allowed: "none, unless tls.client_ca is set")
+            reject(
+                "tls.client_auth", with: ["tls.client_ca"], allowed: "none, unless tls.client_ca is set",
+                example: "tls.client_ca: /etc/parley/tls/clients.pem")
         }
     }
 
     private mutating func checkOrigins() {
         if isProduction, configuration.http.allowedOrigins.contains("*") {
-            reject("http.allowed_origins", allowed: "exact origins in production, such as [https://app.example]")
+            reject(
+                "http.allowed_origins", allowed: "exact origins in production, such as [https://app.example]",
+                example: "http.allowed_origins: [https://app.example]")
         }
     }
 
     private mutating func checkProxies() {
-        if !configuration.connections.trustedProxies.isEmpty {
-            reject("connections.trusted_proxies", allowed: "[]; the PROXY protocol is not available yet")
+        let hasProxies = !configuration.connections.trustedProxies.isEmpty
+        if configuration.listen.proxyProtocol != .off, !hasProxies {
+            reject(
+                "listen.proxy_protocol", with: ["connections.trusted_proxies"],
+                allowed: "off, unless connections.trusted_proxies lists the proxies, such as [10.0.0.0/8]")
+        }
+        guard let plain = configuration.listen.plain else { return }
+        if !hasProxies {
+            reject(
+                "listen.plain", with: ["connections.trusted_proxies"],
+                allowed: "no value, unless connections.trusted_proxies lists the proxies, such as [10.0.0.0/8]")
+        }
+        if configuration.auth.mode == .mtls {
+            reject(
+                "listen.plain", with: ["auth.mode"],
+                allowed: "no value, because clients present their certificates in TLS (auth.mode is mtls)")
+        }
+        if isProduction, !plain.isPrivate {
+            reject(
+                "listen.plain",
+                allowed: "in production an address that the Internet can't reach, such as 127.0.0.1:8080 or 10.0.0.5:8080, but no wildcard")
         }
     }
 
@@ -66,37 +91,47 @@ struct ConfigurationRules {
     private mutating func checkOperations() {
         guard configuration.operations.token == nil else { return }
         if isProduction {
-            reject("operations.token", allowed: "a token in production; set PARLEY_OPERATIONS_TOKEN_FILE")
+            reject(
+                "operations.token", allowed: "a token in production; set PARLEY_OPERATIONS_TOKEN_FILE", example: Self.operationsToken)
         } else if !configuration.operations.address.isLoopback {
             reject(
                 "operations.token", with: ["operations.address"],
-                allowed: "a token, because operations.address (\(configuration.operations.address)) isn't loopback")
+                allowed: "a token, because operations.address (\(configuration.operations.address)) isn't loopback",
+                example: Self.operationsToken)
         }
     }
 
     private mutating func checkAuthentication() {
         switch configuration.auth.mode {
-        case .none where isProduction: reject("auth.mode", allowed: "jwt or mtls in production")
+        case .none where isProduction: reject("auth.mode", allowed: "jwt or mtls in production", example: "auth.mode: jwt")
         case .jwt where isProduction && !configuration.auth.hasKeySource:
             reject(
                 "auth.secret", with: ["auth.mode", "auth.public_keys", "auth.jwks_file", "auth.jwks_url", "auth.minting_key"],
-                allowed: "in production a key to verify tokens: auth.secret, auth.public_keys, auth.jwks_file or auth.jwks_url")
+                allowed: "in production a key to verify tokens: auth.secret, auth.public_keys, auth.jwks_file or auth.jwks_url",
+                example: "PARLEY_AUTH_SECRET_FILE=/etc/parley/credentials/auth-secret")
         case .mtls where configuration.tls.clientAuth != .required:
-            reject("tls.client_auth", with: ["auth.mode"], allowed: "required, because auth.mode is mtls")
+            reject(
+                "tls.client_auth", with: ["auth.mode"], allowed: "required, because auth.mode is mtls",
+                example: "tls.client_auth: required")
         case .none, .jwt, .mtls: break
         }
     }
 
     private mutating func checkConformance() {
-        if isProduction, configuration.conformance.echo { reject("conformance.echo", allowed: "false in production") }
+        if isProduction, configuration.conformance.echo {
+            reject("conformance.echo", allowed: "false in production", example: "conformance.echo: false")
+        }
     }
 
-    private var isProduction: Bool { configuration.environment == .production }
+    private static let operationsToken = "PARLEY_OPERATIONS_TOKEN_FILE=/etc/parley/credentials/operations-token"
 
-    mutating func reject(_ name: String, with others: [String] = [], allowed: String) {
+    var isProduction: Bool { configuration.environment == .production }
+
+    mutating func reject(_ name: String, with others: [String] = [], allowed: String, example: String? = nil) {
         guard rejected.isDisjoint(with: [name] + others) else { return }
         problems.append(
             ConfigurationProblem(
-                key: name, value: ConfigurationKey.named(name)?.shown(in: configuration), source: source(name), allowed: allowed))
+                key: name, value: ConfigurationKey.named(name)?.shown(in: configuration), source: source(name), allowed: allowed,
+                example: example))
     }
 }

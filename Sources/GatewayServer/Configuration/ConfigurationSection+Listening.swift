@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import GatewayCore
+
 extension ConfigurationSection {
     /// `listen.*`: the TLS listener.
     package struct Listen: Sendable, Equatable {
@@ -52,8 +54,8 @@ extension ConfigurationSection {
         package var maxSockets = 1128
         /// Maximum WebSocket connections per address (IPv6: per /64), 429 beyond; 0: no limit.
         package var perAddress = 10
-        /// Networks whose PROXY protocol v2 header and X-Forwarded-For are trusted.
-        package var trustedProxies: [String] = []
+        /// The proxies whose PROXY protocol headers and `Forwarded` and `X-Forwarded-*` fields count. No limit by address applies to them.
+        package var trustedProxies: [AddressNetwork] = []
         /// New connections per second and address; 0: no limit.
         package var handshakesPerSecond = 20
         /// Maximum WebSocket connections per authenticated user; 0: no limit. No effect without authentication.

@@ -34,6 +34,10 @@ package struct LoadedConfiguration: Sendable {
     package var directory: String
     /// One sentence for each setting that is allowed but probably a mistake.
     package var warnings: [String]
+    /// In production, one text for each decision that was left at a default that production rarely wants, with an example.
+    package var openDecisions: [String]
+    /// The files of secrets that variables name.
+    package var secretFiles: [String]
 
     /// The files that were read, for messages: `config/gateway.yaml, config/production.yaml`.
     package var filesRead: String {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayCore
 import Glibc
 
 /// A host and port to listen on, written `127.0.0.1:8443`, `[::1]:8443` or `localhost:0`.
@@ -41,6 +42,9 @@ package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
         guard let six = SocketEndpoint.bytes(of: host, family: AF_INET6) else { return false }
         return six.dropLast().allSatisfy { $0 == 0 } && six.last == 1
     }
+
+    /// Whether the host is a loopback, private, shared or link-local address, or `localhost`. The wildcard addresses and other names aren't.
+    package var isPrivate: Bool { isLoopback || NetworkAddress(host)?.isPrivate == true }
 
     private static func isAddress(_ text: String, family: Int32) -> Bool {
         bytes(of: text, family: family) != nil

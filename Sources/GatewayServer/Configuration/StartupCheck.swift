@@ -6,16 +6,17 @@ package import GatewayTLS
 import Logging
 package import NIOCore
 
-/// Checks everything outside the configuration that can prevent a startup: certificates, keys, CAs, programs, the store's file, addresses.
+/// Checks everything outside the configuration that can prevent a startup: certificates, keys, CAs, programs, the store's file, addresses; and
+/// the permissions of files with secrets.
 /// Changes nothing and works while a gateway is running.
 ///
 /// Certificates and upstreams are created by the same code as at startup.
 package struct StartupCheck {
     /// Every problem that would make the startup or the first request fail.
     package private(set) var problems: [ConfigurationProblem] = []
-    /// Every warning that the startup would log.
+    /// Every warning that the startup would log, and files with secrets that every user can read.
     package private(set) var warnings: [String] = []
-    private let loaded: LoadedConfiguration
+    let loaded: LoadedConfiguration
 
     /// - Parameters:
     ///   - stateDirectory: the directory of the development certificate
@@ -23,9 +24,12 @@ package struct StartupCheck {
     package init(_ loaded: LoadedConfiguration, stateDirectory: String, group: any EventLoopGroup, now: Int64) {
         self.loaded = loaded
         checkCertificates(stateDirectory: stateDirectory, now: now)
+        checkTokenKeys()
         checkUpstreams(group: group)
         checkStore()
+        checkSecretFiles()
         checkAddress("listen.address", loaded.configuration.listen.address)
+        if let plain = loaded.configuration.listen.plain { checkAddress("listen.plain", plain) }
         checkAddress("operations.address", loaded.configuration.operations.address)
     }
 
@@ -89,11 +93,13 @@ package struct StartupCheck {
         reject(key, "\(address)", allowed: "an address of this machine and a port that this user may listen on", hint: reason)
     }
 
-    private mutating func reject(_ key: String, _ problem: TLSConfigurationError.Problem) {
+    mutating func reject(_ key: String, _ problem: TLSConfigurationError.Problem) {
         reject(key, problem.path, allowed: "readable and valid files", hint: problem.reason.text)
     }
 
-    private mutating func reject(_ key: String, _ value: String?, allowed: String, hint: String?) {
+    mutating func warn(_ text: String) { warnings.append(text) }
+
+    mutating func reject(_ key: String, _ value: String?, allowed: String, hint: String?) {
         let source = loaded.origins.first { $0.key == key }?.source ?? "default"
         problems.append(ConfigurationProblem(key: key, value: value, source: source, allowed: allowed, hint: hint))
     }

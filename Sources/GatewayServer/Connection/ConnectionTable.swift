@@ -5,8 +5,12 @@ package import GatewayCore
 /// The connections of one event loop.
 package final class ConnectionTable {
     private var connections: [Connection] = []
+    /// Nil unless the gateway drains.
+    var drain: Drain?
 
     package init() {}
+
+    var all: [Connection] { connections }
 
     package var isEmpty: Bool { connections.isEmpty }
 
@@ -34,6 +38,7 @@ package final class ConnectionTable {
             if connection.deadline <= now { handleDeadline(on: connection, now: now, idleTickInterval: interval) }
             index += 1
         }
+        tickDrain(now: now)
     }
 
     private func handleDeadline(on connection: Connection, now: Instant, idleTickInterval: Instant.Duration) {
@@ -41,6 +46,9 @@ package final class ConnectionTable {
         case .webSocket:
             connection.deadline = now + idleTickInterval
             connection.socket?.tick()
+        case .proxyHeader:
+            connection.ended(reason: "PROXY header timeout")
+            connection.abort()
         case .handshake:
             connection.ended(reason: "tls handshake timeout")
             connection.abort()

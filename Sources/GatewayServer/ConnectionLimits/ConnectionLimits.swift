@@ -13,12 +13,25 @@ package final class ConnectionLimits: Sendable {
         package var webSockets: Int
         package var webSocketsPerAddress: Int
         package var handshakesPerSecond: Int
+        /// `auth.failures_per_minute`
+        package var tokenFailuresPerMinute: Int
+        /// `connections.trusted_proxies`: the addresses without limits by address.
+        package var trustedProxies: TrustedProxies
 
-        package init(sockets: Int, webSockets: Int, webSocketsPerAddress: Int, handshakesPerSecond: Int) {
+        package init(
+            sockets: Int, webSockets: Int, webSocketsPerAddress: Int, handshakesPerSecond: Int, tokenFailuresPerMinute: Int = 0,
+            trustedProxies: TrustedProxies = .init()
+        ) {
             self.sockets = sockets
             self.webSockets = webSockets
             self.webSocketsPerAddress = webSocketsPerAddress
             self.handshakesPerSecond = handshakesPerSecond
+            self.tokenFailuresPerMinute = tokenFailuresPerMinute
+            self.trustedProxies = trustedProxies
+        }
+
+        var tokenFailures: Rate {
+            Rate(units: Double(tokenFailuresPerMinute), per: .seconds(60), burst: Double(tokenFailuresPerMinute) / 4)
         }
 
         /// The limit on sockets per address, including handshakes. It is higher than the limit on WebSockets, so that rejected clients
@@ -36,6 +49,7 @@ package final class ConnectionLimits: Sendable {
         var sockets = 0
         var webSockets = 0
         var handshakes = Limiter()
+        var tokenFailures = Limiter()
         var lastSeen = Instant(nanoseconds: 0)
     }
 
@@ -47,16 +61,30 @@ package final class ConnectionLimits: Sendable {
         /// The number of entries at which unused ones are removed, so that a flood of addresses can't exhaust memory.
         var sweepAt = 1024
 
+        /// Admits a socket if the limits of its address allow it. An exempt address has none, and no entry.
+        mutating func admit(_ address: ClientAddress, now: Instant) -> Bool {
+            guard !address.isExempt else { return true }
+            if usages.count >= sweepAt { sweep(now: now) }
+            var usage = usages[address] ?? Usage()
+            let rate = Rate(units: Double(policy.handshakesPerSecond), per: .seconds(1), burst: Double(policy.handshakesPerSecond))
+            let cap = policy.socketsPerAddress
+            let isAdmitted = (cap == 0 || usage.sockets < cap) && usage.handshakes.admit(1, at: rate, now: now) == nil
+            usage.lastSeen = now
+            if isAdmitted { usage.sockets += 1 }
+            usages[address] = usage
+            return isAdmitted
+        }
+
         mutating func sweep(now: Instant) {
             usages = usages.filter { _, usage in
-                usage.sockets > 0 || usage.webSockets > 0 || now - usage.lastSeen < .seconds(2)
+                usage.sockets > 0 || usage.webSockets > 0 || now - usage.lastSeen < .seconds(2) || usage.tokenFailures.isOwing(at: now)
             }
             sweepAt = max(1024, 2 * usages.count)
         }
 
-        /// With a handshake limit, the entry also counts recent handshakes, so only a sweep removes it.
+        /// With a limit on handshakes or rejected tokens, the entry also counts those, so only a sweep removes it.
         mutating func removeIfUnused(_ address: ClientAddress) {
-            guard policy.handshakesPerSecond == 0, let usage = usages[address] else { return }
+            guard policy.handshakesPerSecond == 0, policy.tokenFailuresPerMinute == 0, let usage = usages[address] else { return }
             if usage.sockets <= 0, usage.webSockets <= 0 { usages[address] = nil }
         }
     }
@@ -81,21 +109,31 @@ package final class ConnectionLimits: Sendable {
     /// - Returns: false when a limit of its address is reached. The caller closes a rejected socket without releasing it.
     package func admitSocket(of address: ClientAddress, now: Instant) -> Bool {
         state.withLock { state in
-            if state.usages.count >= state.sweepAt { state.sweep(now: now) }
-            var usage = state.usages[address] ?? Usage()
-            let rate = Rate(
-                units: Double(state.policy.handshakesPerSecond), per: .seconds(1), burst: Double(state.policy.handshakesPerSecond))
-            let cap = state.policy.socketsPerAddress
-            let isAdmitted = (cap == 0 || usage.sockets < cap) && usage.handshakes.admit(1, at: rate, now: now) == nil
-            usage.lastSeen = now
-            if isAdmitted {
-                usage.sockets += 1
-                state.sockets += 1
-            }
-            state.usages[address] = usage
-            return isAdmitted
+            guard state.admit(address, now: now) else { return false }
+            state.sockets += 1
+            return true
         }
     }
+
+    /// Admits an accepted socket of a trusted proxy for the address that the proxy announced, and counts it for that address until
+    /// ``releaseAnnounced(_:)``. The socket itself was counted at accept.
+    ///
+    /// - Returns: false when a limit of the address is reached. The caller closes the socket without releasing the address.
+    package func admitAnnounced(_ address: ClientAddress, now: Instant) -> Bool { state.withLock { $0.admit(address, now: now) } }
+
+    package func releaseAnnounced(_ address: ClientAddress) {
+        state.withLock { state in
+            state.usages[address]?.sockets -= 1
+            state.removeIfUnused(address)
+        }
+    }
+
+    package func isTrusted(_ address: NetworkAddress?) -> Bool { state.withLock { $0.policy.trustedProxies.contains(address) } }
+
+    package var trustedProxies: TrustedProxies { state.withLock { $0.policy.trustedProxies } }
+
+    /// Returns the key of an address for the limits: ``ClientAddress/exempt`` for a trusted proxy.
+    package func client(at address: NetworkAddress) -> ClientAddress { isTrusted(address) ? .exempt : ClientAddress(of: address) }
 
     package func releaseSocket(of address: ClientAddress) {
         state.withLock { state in
@@ -116,7 +154,7 @@ package final class ConnectionLimits: Sendable {
                 return .address
             }
             state.webSockets += 1
-            state.usages[address, default: Usage()].webSockets += 1
+            if !address.isExempt { state.usages[address, default: Usage()].webSockets += 1 }
             return nil
         }
     }
@@ -129,7 +167,22 @@ package final class ConnectionLimits: Sendable {
         }
     }
 
-    /// Removes addresses without open connections or accepted sockets in the last two seconds.
+    /// Returns how long an address must wait until another token is verified (`auth.failures_per_minute`); nil when it needn't.
+    package func tokenWait(of address: ClientAddress, now: Instant) -> Instant.Duration? {
+        guard !address.isExempt else { return nil }
+        return state.withLock { $0.usages[address]?.tokenFailures.wait(for: 1, at: $0.policy.tokenFailures, now: now) }
+    }
+
+    /// Counts a rejected token.
+    package func tokenFailed(of address: ClientAddress, now: Instant) {
+        state.withLock { state in
+            guard state.policy.tokenFailuresPerMinute > 0, !address.isExempt else { return }
+            if state.usages.count >= state.sweepAt { state.sweep(now: now) }
+            _ = state.usages[address, default: Usage()].tokenFailures.admit(1, at: state.policy.tokenFailures, now: now)
+        }
+    }
+
+    /// Removes addresses without open connections, recent rejected tokens, or accepted sockets in the last two seconds.
     package func sweep(now: Instant) {
         state.withLock { $0.sweep(now: now) }
     }

@@ -12,7 +12,10 @@ package final class SharedGateway: Sendable {
     package let global = SharedLimiter()
     /// The rate limiters of clients, which outlive their sessions.
     package let limiters = ClientLimiterTable()
+    /// The accounts of users, which outlive their sessions.
+    package let usage: UsageTable
     let memoryReclaim = MemoryReclaimRun()
+    package let access: AccessControl
     package let health: HealthRegistry
     package let descriptors = DescriptorLimit()
     package let upstream: any UpstreamProvider
@@ -24,16 +27,19 @@ package final class SharedGateway: Sendable {
     /// The memory usage of all sessions in bytes, updated by each loop in steps of ``EventLoopState/memoryStep``.
     private let memory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
+    private let rejecting = Atomic<Bool>(false)
 
     package init(
         connectionLimits: ConnectionLimits, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
-        store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive()
+        access: AccessControl = .open, store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive()
     ) {
         self.connectionLimits = connectionLimits
         self.sessions = sessions
+        self.access = access
         self.health = health
         self.upstream = upstream
         self.store = store
+        usage = UsageTable(ledger: store == nil ? UsageLedger() : nil)
         self.archive = archive
     }
 
@@ -65,5 +71,12 @@ package final class SharedGateway: Sendable {
 
     package var isDraining: Bool { draining.load(ordering: .relaxed) }
 
-    package func beginDraining() { draining.store(true, ordering: .relaxed) }
+    /// Whether upgrades are rejected because the gateway drains.
+    package var rejectsUpgrades: Bool { rejecting.load(ordering: .relaxed) }
+
+    /// - Parameter rejectsUpgrades: whether upgrades are rejected from now on
+    package func beginDraining(rejectsUpgrades: Bool) {
+        draining.store(true, ordering: .relaxed)
+        if rejectsUpgrades { rejecting.store(true, ordering: .relaxed) }
+    }
 }

@@ -16,6 +16,8 @@ package enum HealthPart: String, Sendable, CaseIterable {
     case configuration
     /// There are as many file descriptors as the configured limits require.
     case descriptors
+    /// A key can verify the tokens of clients.
+    case tokenKeys = "token_keys"
 }
 
 /// The state of a part.

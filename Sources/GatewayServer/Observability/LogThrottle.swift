@@ -75,6 +75,8 @@ package struct LogThrottle<Kind: RawRepresentable<Int> & CaseIterable & Sendable
 /// The topics by which log lines are throttled.
 package enum LogTopic: Int, CaseIterable, Sendable {
     case clientError, rejection, handshake, address, upstream, memory
+    /// Proxies: a missing or malformed PROXY header, and peers of `listen.plain` that aren't trusted.
+    case proxy
     /// The lines about the lifecycle of each WebSocket and session.
     case connectionClosed, sessionResumed, sessionDetached, sessionEnded
     /// The store fails, recovers, deletes reports because it is full, or can't checkpoint its log.

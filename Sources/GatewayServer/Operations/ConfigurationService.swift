@@ -13,6 +13,9 @@ package final class ConfigurationService: Service {
     package struct Target: Sendable {
         package var certificates: @Sendable (GatewayConfiguration) throws -> Void
         package var apply: @Sendable (GatewayConfiguration) async -> Void
+        /// Called before and after each reload, also one that is rejected.
+        package var began: @Sendable () -> Void = {}
+        package var ended: @Sendable () -> Void = {}
 
         package init(
             certificates: @escaping @Sendable (GatewayConfiguration) throws -> Void,
@@ -49,6 +52,9 @@ package final class ConfigurationService: Service {
 
     /// The configuration in effect.
     package var current: GatewayConfiguration { state.withLock { $0.configuration } }
+
+    /// The configuration in effect as JSON, in the format of `parley config print --json`; secrets are masked.
+    package func json() throws -> [UInt8] { Array(try state.withLock { $0 }.json.utf8) }
 
     /// The reason why the configuration files aren't in effect, without any of their contents; nil if they are in effect.
     package var rejection: String? {
@@ -97,7 +103,9 @@ package final class ConfigurationService: Service {
             let before = last
             let task = Task {
                 _ = await before?.value
+                target.began()
                 let report = await perform(because: reason)
+                target.ended()
                 let isNews = logged.withLock { logged in
                     defer { logged = report.problems }
                     return logged != report.problems
@@ -129,26 +137,35 @@ package final class ConfigurationService: Service {
         } catch {
             return ReloadReport(problems: ["\(error)"])
         }
-        let known = replace(loaded, with: diff.applied)
+        let known = replace(loaded, by: diff)
         for warning in loaded.warnings where !known.contains(warning) {
             logger.warning("configuration", metadata: ["problem": "\(warning)"])
         }
         await target.apply(diff.applied)
-        for change in diff.needsRestart { logger.warning("restart required", metadata: ["change": "\(change)"]) }
+        for change in diff.reloadable { logger.notice("configuration changed", metadata: Self.metadata(change)) }
+        for change in diff.needsRestart { logger.warning("restart required", metadata: Self.metadata(change)) }
         logger.notice(
             "configuration reloaded",
-            metadata: ["reason": "\(reason)", "changes": "\(diff.reloadable.map { "\($0)" }.joined(separator: ", "))"])
+            metadata: ["reason": "\(reason)", "changes": "\(diff.reloadable.map(\.key).joined(separator: ", "))"])
         return ReloadReport(changed: diff.reloadable.map(\.key), needsRestart: diff.needsRestart.map(\.key))
     }
 
-    /// Replaces the configuration in effect.
+    /// The values of a secret are masked.
+    private static func metadata(_ change: ConfigurationDiff.Change) -> Logger.Metadata {
+        ["key": "\(change.key)", "old": "\(change.old)", "new": "\(change.new)"]
+    }
+
+    /// Replaces the configuration in effect. Keys that require a restart keep their source together with their value.
     ///
     /// - Returns: the warnings of the configuration that was in effect before
-    private func replace(_ loaded: LoadedConfiguration, with applied: GatewayConfiguration) -> [String] {
+    private func replace(_ loaded: LoadedConfiguration, by diff: ConfigurationDiff) -> [String] {
         state.withLock { state in
             let known = state.warnings
+            let kept = Set(diff.needsRestart.map(\.key))
+            let old = Dictionary(state.origins.map { ($0.key, $0) }) { first, _ in first }
             state = loaded
-            state.configuration = applied
+            state.configuration = diff.applied
+            state.origins = loaded.origins.map { kept.contains($0.key) ? old[$0.key] ?? $0 : $0 }
             return known
         }
     }

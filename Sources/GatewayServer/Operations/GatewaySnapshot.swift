@@ -70,6 +70,10 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     /// `development`, `staging` or `production`.
     package var environment: String
     package var version: String
+    /// `running` or `draining`.
+    package var state = "running"
+    /// The commit that the executable was built from, abbreviated; `unknown` if the build didn't name it.
+    package var commit: String
     package var connections = Connections()
     package var sessions = Sessions()
     /// Whole WebSocket messages.
@@ -84,16 +88,17 @@ package struct GatewaySnapshot: Sendable, Hashable, Codable {
     package var log = Log()
     package var upstreams: [UpstreamStatistics] = []
 
-    package init(startedAt: Int64, uptimeMilliseconds: Int64, environment: String, version: String) {
+    package init(startedAt: Int64, uptimeMilliseconds: Int64, environment: String, version: String, commit: String) {
         self.startedAt = startedAt
         self.uptimeMilliseconds = uptimeMilliseconds
         self.environment = environment
         self.version = version
+        self.commit = commit
     }
 
     enum CodingKeys: String, CodingKey {
         case startedAt = "started_at"
         case uptimeMilliseconds = "uptime_ms"
-        case environment, version, connections, sessions, messages, bytes, errors, closes, reports, log, upstreams
+        case environment, version, commit, state, connections, sessions, messages, bytes, errors, closes, reports, log, upstreams
     }
 }

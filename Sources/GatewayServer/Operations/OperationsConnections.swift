@@ -11,6 +11,7 @@ final class OperationsConnections: Sendable {
     private struct State {
         var limit: OperationsConnectionLimit<ObjectIdentifier>
         var channels: [ObjectIdentifier: any Channel] = [:]
+        var isQuiescing = false
     }
 
     private let state: Mutex<State>
@@ -24,7 +25,7 @@ final class OperationsConnections: Sendable {
     func admit(_ channel: any Channel) -> Service? {
         let id = ObjectIdentifier(channel)
         let (admission, evicted) = state.withLock { state -> (OperationsConnectionLimit<ObjectIdentifier>.Admission?, (any Channel)?) in
-            guard let admission = state.limit.admit(id, at: Self.now) else { return (nil, nil) }
+            guard !state.isQuiescing, let admission = state.limit.admit(id, at: Self.now) else { return (nil, nil) }
             state.channels[id] = channel
             return (admission, admission.evicted.flatMap { state.channels.removeValue(forKey: $0) })
         }
@@ -41,6 +42,17 @@ final class OperationsConnections: Sendable {
 
     func setWaiting(_ channel: any Channel, _ isWaiting: Bool) {
         state.withLock { $0.limit.setWaiting(ObjectIdentifier(channel), isWaiting, at: Self.now) }
+    }
+
+    /// Closes idle connections, those that serve a request after its response, and new ones at once.
+    func quiesce() {
+        let channels = state.withLock { state in
+            state.isQuiescing = true
+            return Array(state.channels.values)
+        }
+        for channel in channels {
+            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+        }
     }
 
     func service(of channel: ObjectIdentifier) -> Service? { state.withLock { $0.limit.service(of: channel) } }

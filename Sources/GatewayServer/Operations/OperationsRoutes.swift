@@ -14,6 +14,9 @@ struct OperationsRoutes {
     let reload: @Sendable () async -> ReloadReport
     let resetUpstream: @Sendable (String) -> UpstreamStatistics?
     let sessions: SessionRoutes
+    let access: AccessRoutes?
+    let lifecycle: LifecycleRoutes
+    let usage: UsageRoutes
 
     func router(
         gate: OperationsGate, token: @escaping @Sendable () -> String?, limits: OperationsLimits, connections: OperationsConnections
@@ -25,7 +28,9 @@ struct OperationsRoutes {
                     "/livez": "GET, HEAD, OPTIONS", "/readyz": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS",
                     "/v1/gateway": "GET, HEAD",
                     "/v1/gateway/reload": "POST", "/v1/upstreams/:name/reset": "POST",
-                ].merging(SessionRoutes.methods) { first, _ in first }))
+                ].merging(SessionRoutes.methods) { first, _ in first }
+                    .merging(access == nil ? [:] : AccessRoutes.methods) { first, _ in first }
+                    .merging(lifecycle.methods) { first, _ in first }.merging(UsageRoutes.methods) { first, _ in first }))
         router.add(middleware: OperationsGateMiddleware(gate: gate, token: token))
         router.add(middleware: OperationsCapacityMiddleware(limits: limits, connections: connections))
         // Load balancers also check with OPTIONS, the default method of HAProxy's `option httpchk`.
@@ -50,6 +55,9 @@ struct OperationsRoutes {
             return try Response.json(upstream)
         }
         sessions.add(to: router)
+        access?.add(to: router)
+        lifecycle.add(to: router)
+        usage.add(to: router)
         return router
     }
 

@@ -13,6 +13,7 @@ import ServiceLifecycle
 /// ``OperationsGate`` has the access rules.
 package struct OperationsServer: Service, CustomStringConvertible {
     private let address: SocketEndpoint
+    private let inherited: InheritedSockets.Socket?
     private let limits: OperationsLimits
     private let gate: OperationsGate
     private let token: @Sendable () -> String?
@@ -21,36 +22,45 @@ package struct OperationsServer: Service, CustomStringConvertible {
     private let logger: Logger
     private let onRunning: @Sendable (SocketAddress) async -> Void
 
-    /// Maximum number of connections that wait to be accepted.
-    private static let backlog = 256
-
     /// - Parameters:
     ///   - address: `operations.address`; port 0: the system chooses a free port.
+    ///   - inherited: the listening socket of the service manager; nil to bind the address.
     ///   - requiresToken: whether a token is required on loopback, too, as in production. Any other address always requires one.
     ///   - token: returns the current `operations.token`; called for every request, since a reload can change it.
     ///   - snapshot: returns the current counters.
     ///   - sessions: the operations on sessions.
+    ///   - usage: the usage of users; nil for none.
     ///   - reload: reloads the configuration; may be called by several requests at once.
+    ///   - drain: begins to drain.
+    ///   - configuration: returns the configuration in effect, as JSON.
     ///   - resetUpstream: closes the breakers of an upstream, by name; returns nil if there is no such upstream.
+    ///   - access: mints and revokes tokens; nil: the routes of tokens don't exist.
     ///   - logger: the logger of the listener and of Hummingbird.
     ///   - onRunning: called once with the bound address.
     package init(
-        address: SocketEndpoint, requiresToken: Bool, limits: OperationsLimits = OperationsLimits(),
+        address: SocketEndpoint, inherited: InheritedSockets.Socket? = nil, requiresToken: Bool,
+        limits: OperationsLimits = OperationsLimits(),
         token: @escaping @Sendable () -> String?,
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
-        sessions: SessionOperations,
+        sessions: SessionOperations, usage: (any UsageArchive)? = nil,
         reload: @escaping @Sendable () async -> ReloadReport,
-        resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, eventLoopGroup: any EventLoopGroup,
+        drain: (@Sendable () async -> DrainReport)? = nil, configuration: (@Sendable () throws -> [UInt8])? = nil,
+        resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, access: AccessOperations? = nil,
+        eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) {
+        let address = inherited?.address ?? address
         self.address = address
+        self.inherited = inherited
         self.limits = limits
         self.gate = OperationsGate(listeningOn: address, requiresToken: requiresToken)
         self.token = token
         self.routes = OperationsRoutes(
             health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
-            sessions: SessionRoutes(sessions: sessions))
+            sessions: SessionRoutes(sessions: sessions), access: access.map { AccessRoutes(access: $0) },
+            lifecycle: LifecycleRoutes(drain: drain, configuration: configuration),
+            usage: UsageRoutes(archive: usage ?? UsageLedger()))
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning
@@ -61,30 +71,14 @@ package struct OperationsServer: Service, CustomStringConvertible {
 
     package func run() async throws {
         let connections = OperationsConnections(limits)
-        let application = Application(
-            router: routes.router(gate: gate, token: token, limits: limits, connections: connections),
-            server: HTTPServerBuilder { [limits] responder in
-                OperationsChannel(responder: responder, limits: limits, connections: connections)
-            },
-            configuration: ApplicationConfiguration(address: .hostname(address.host, port: address.port), backlog: Self.backlog),
-            onServerRunning: { [onRunning, logger] channel in
-                try? await Self.pauseWithoutDescriptors(channel, logger: logger).get()
+        let router = routes.router(gate: gate, token: token, limits: limits, connections: connections)
+        let listener = OperationsListener(address: address, inherited: inherited, connections: connections, logger: logger)
+        let channel = OperationsChannel(
+            responder: OperationsListener.responder(router, logger: logger), limits: limits, connections: connections)
+        try await ListenerFailure.convertingErrors("operations.address", address) {
+            try await listener.run(on: eventLoopGroup, channel: channel) { [onRunning] channel in
                 if let address = channel.localAddress { await onRunning(address) }
-            },
-            eventLoopGroupProvider: .shared(eventLoopGroup),
-            logger: logger)
-        try await ListenerFailure.convertingErrors("operations.address", address) { try await application.run() }
-    }
-
-    /// Pauses accepting while the process has no free descriptors: the library would otherwise treat a failed accept as the end of the
-    /// listener.
-    private static func pauseWithoutDescriptors(_ listener: any Channel, logger: Logger) -> EventLoopFuture<Void> {
-        listener.eventLoop.submit {
-            let unlimited = ConnectionLimits(policy: .init(sockets: 0, webSockets: 0, webSocketsPerAddress: 0, handshakesPerSecond: 0))
-            let gate = AcceptGate(
-                connectionLimits: unlimited, rejected: { _ in },
-                failed: { logger.warning("accept failed", metadata: ["listener": "operations", "error": "\($0)"]) })
-            try listener.pipeline.syncOperations.addHandler(gate, position: .first)
+            }
         }
     }
 }

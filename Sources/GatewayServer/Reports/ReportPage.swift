@@ -46,7 +46,7 @@ enum ReportPage {
 
     private static func facts(_ session: SessionSummary, now: Int64) -> [[String: String]] {
         func fact(_ name: String, _ value: String) -> [String: String] { ["name": name, "value": value] }
-        return [
+        return (session.user.map { [fact("user", $0)] } ?? []) + [
             fact("started", Readable.time(session.startedAt) + " UTC"),
             fact(session.endedAt == nil ? "running for" : "duration", Readable.duration((session.endedAt ?? now) - session.startedAt)),
             fact("messages in", "\(session.messagesIn)"), fact("messages out", "\(session.messagesOut)"),

@@ -15,7 +15,7 @@ enum ReportTable {
                 append(lines[index], to: &text)
                 index += 1
             }
-            append([event.at.description, "gateway", event.event, cell(detail(event)), "", "", "", "", ""], to: &text)
+            append([event.at.description, "gateway", event.event, CSVCell.text(detail(event)), "", "", "", "", ""], to: &text)
         }
         for line in lines[index...] { append(line, to: &text) }
         return Array(text.utf8)
@@ -25,7 +25,7 @@ enum ReportTable {
         func number(_ value: (some CustomStringConvertible)?) -> String { value.map(\.description) ?? "" }
         append(
             [
-                line.at.description, line.by, line.kind, line.text.map(cell) ?? "", number(line.textBytes), number(line.audioBytes),
+                line.at.description, line.by, line.kind, line.text.map(CSVCell.text) ?? "", number(line.textBytes), number(line.audioBytes),
                 number(line.audioSeconds), number(line.firstReplyMilliseconds), number(line.lastReplyMilliseconds),
             ], to: &text)
     }
@@ -35,18 +35,5 @@ enum ReportTable {
     private static func detail(_ event: SessionDetails.Event) -> String {
         [event.code, event.closeCode.map { "\($0)" }, event.lost == true ? "lost" : nil, event.correlationID ?? event.connectionID]
             .compactMap(\.self).joined(separator: " ")
-    }
-
-    /// Returns a quoted cell. Characters that spreadsheets ignore at the beginning of a formula are ignored here, too.
-    private static func cell(_ text: String) -> String {
-        var cell = "\""
-        let first = text.unicodeScalars.first { !$0.properties.isWhitespace && !$0.properties.isDefaultIgnorableCodePoint }
-        let begins = text.unicodeScalars.first
-        if let first, "=+-@＝＋－＠".unicodeScalars.contains(first) || begins == "\t" || begins == "\r" || begins == "\n" { cell += "'" }
-        for scalar in text.unicodeScalars {
-            if scalar == "\"" { cell += "\"" }
-            cell.unicodeScalars.append(scalar)
-        }
-        return cell + "\""
     }
 }

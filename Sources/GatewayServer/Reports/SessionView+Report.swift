@@ -7,7 +7,7 @@ extension SessionSummary {
     package init(_ report: SessionReport, _ annotation: SessionAnnotation?) {
         let counts = report.counts
         self.init(
-            sessionID: "\(report.id)", state: .ended, startedAt: report.startedAt, lastMessageAt: report.lastMessageAt,
+            sessionID: "\(report.id)", state: .ended, user: report.user, startedAt: report.startedAt, lastMessageAt: report.lastMessageAt,
             endedAt: report.endedAt, ending: report.ending?.rawValue, messagesIn: counts.messagesIn, messagesOut: counts.messagesOut,
             bytesIn: counts.bytesIn, bytesOut: counts.bytesOut, errors: counts.errors, connections: counts.connections,
             resumes: counts.resumes, audioSeconds: Double(counts.audioMilliseconds) / 1000, inFlight: 0, memoryBytes: 0,

@@ -10,6 +10,8 @@ package struct SessionSummary: Sendable, Hashable, Codable {
 
     package var sessionID: String
     package var state: State
+    /// Nil without authentication.
+    package var user: String?
     /// Unix milliseconds.
     package var startedAt: Int64
     /// Unix milliseconds of the latest connection's opening; nil if the session has ended.
@@ -39,7 +41,7 @@ package struct SessionSummary: Sendable, Hashable, Codable {
 
     enum CodingKeys: String, CodingKey {
         case sessionID = "session_id"
-        case state
+        case state, user
         case startedAt = "started_at"
         case connectedAt = "connected_at"
         case expiresAt = "expires_at"

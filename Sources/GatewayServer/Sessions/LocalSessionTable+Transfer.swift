@@ -51,7 +51,9 @@ extension LocalSessionTable {
     /// - Returns: nil when the session isn't on this loop any more.
     private func release(_ request: TransferRequest) -> Resumption? {
         guard let driver = self[request.id] else { return nil }
-        guard driver.session.credentials.accept(request.token) else { return .rejected(.unknown) }
+        guard driver.session.credentials.accept(request.token), driver.session.user == request.resume.user else {
+            return .rejected(.unknown)
+        }
         if driver.session.isExpired(at: loop.clock.now) {
             if !driver.isAttached { driver.end(.expired) }
             return .rejected(.expired)

@@ -8,6 +8,8 @@ package struct ResumeRequest: Sendable {
     package var token: TokenHash?
     /// `last_seq`; nil when absent.
     package var last: UInt64?
+    /// The user of the client; nil without authentication.
+    package var user: String?
     /// Whether `last_seq` isn't a number.
     package var isMalformed = false
 

@@ -13,21 +13,7 @@ package struct ResumeToken: Sendable {
     /// Creates a random token.
     package init() {
         var generator = SystemRandomNumberGenerator()
-        let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
-        var text: [UInt8] = []
-        text.reserveCapacity(Self.length)
-        var bits = 0
-        var held: UInt64 = 0
-        for _ in 0..<32 {
-            held = held << 8 | UInt64(UInt8.random(in: 0...255, using: &generator))
-            bits += 8
-            while bits >= 6 {
-                bits -= 6
-                text.append(alphabet[Int(held >> UInt64(bits) & 63)])
-            }
-        }
-        text.append(alphabet[Int(held << UInt64(6 - bits) & 63)])
-        self.text = text
+        text = Base64URL.encode((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
     /// Returns the hash by which a presented token is looked up; nil when its length is wrong.

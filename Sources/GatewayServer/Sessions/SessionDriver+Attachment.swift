@@ -11,8 +11,13 @@ extension SessionDriver {
         attachmentKind = kind
         connection.sessionID = session.id
         session.path = connection.path
-        let client = connection.client.key
-        session.assign(to: client, limiters: loop.shared.limiters.limiters(of: client, now: loop.sharedNow))
+        let client = connection.client
+        let limiters = client.isExempt ? nil : loop.shared.limiters.limiters(of: client.key, now: loop.sharedNow)
+        session.assign(to: connection.subject, limiters: limiters)
+        guard let grant = connection.grant else { return }
+        session.authorize(grant, wall: LoopClock.wallMilliseconds())
+        assign(user: grant.user, quotas: grant.parley.quotas)
+        loop.shared.access.users.update(connection.id, of: grant.user, session: session.id, issuedAt: grant.issuedAt)
     }
 
     package func disconnected() {
@@ -65,6 +70,7 @@ extension SessionDriver {
     func finishOnLoop() {
         loop.withInput {
             coalescer.release(at: loop.effects.now, all: true) { session.receive($0, effects: &loop.effects) }
+            dispatch()
             finishInput()
         }
         link?.detach()

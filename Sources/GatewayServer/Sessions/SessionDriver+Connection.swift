@@ -39,7 +39,9 @@ extension SessionDriver: WebSocketApplication {
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
         if overhead > 0 { session.chargeOverhead(of: overhead, effects: &loop.effects) }
         switch kind {
-        case .text: session.receive(text: payload, scanner: &loop.scanner, effects: &loop.effects)
+        case .text:
+            session.receive(text: payload, scanner: &loop.scanner, effects: &loop.effects)
+            if loop.effects.renewal != nil { renewToken() }
         case .binary: session.receive(binary: payload, effects: &loop.effects)
         }
         dispatch()

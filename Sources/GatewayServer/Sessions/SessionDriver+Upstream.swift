@@ -41,11 +41,13 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
         guard loop.isHandlingInput else {
             let begun = loop.beginInput()
             coalesce(event)
+            dispatch()
             flush()
             if begun { loop.endInput() }
             return true
         }
         coalesce(event)
+        dispatch()
         return true
     }
 
@@ -68,9 +70,14 @@ extension SessionDriver: UpstreamEventSink, ConversationSource, DemandSource {
         guard sessions[session.id] === self else { return }
         loop.withInput {
             coalescer.release(at: loop.effects.now) { session.receive($0, effects: &loop.effects) }
+            dispatch()
             flush()
             scheduleRelease()
         }
+    }
+
+    package func routed(_ request: RequestKey, to tariff: RouteTariff) {
+        session.setTariff(tariff, of: request, effects: &loop.effects)
     }
 
     package func consumed(_ bytes: Int) { session.upstreamConsumed(bytes) }

@@ -78,6 +78,7 @@ package final class SessionDriver {
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.effects.now, wall: loop.effects.wall)
         try session.restore(stored, effects: &loop.effects)
+        assign(user: session.user)
     }
 
     /// Registers a restored session and forwards its requests in flight. Must be called in the same input as the restoring initializer.
@@ -100,6 +101,18 @@ package final class SessionDriver {
         // The next request may be routed to another chain.
         isLinkOutdated = link != nil
         replaceLink()
+    }
+
+    /// Assigns the session to a user.
+    ///
+    /// - Parameters:
+    ///   - user: nil for a session without a user, whose usage isn't counted
+    ///   - claims: the quotas of the user's token, which replace configured ones
+    package func assign(user: String?, quotas claims: [ParleyClaims.QuotaClaim] = []) {
+        let wall = LoopClock.wallMilliseconds()
+        var limits: [Quota: Double] = [:]
+        for claim in claims { if let quota = Quota(name: claim.name) { limits[quota] = claim.value } }
+        session.setAccount(user.map { loop.shared.usage.account(of: $0, wall: wall) }, claims: limits)
     }
 
     /// Sends the effects of the input to the connection; a detached session keeps them in its outbox.
@@ -150,6 +163,7 @@ package final class SessionDriver {
     package func end(_ ending: SessionEnding, connection: Connection? = nil) {
         link?.close()
         link = nil
+        session.recordUsage(effects: &loop.effects)
         sessions.remove(self)
         loop.shared.sessions.end(session.id)
         if loop.isStoring {

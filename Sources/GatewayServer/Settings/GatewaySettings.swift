@@ -25,6 +25,8 @@ package struct GatewaySettings: Sendable {
     package var maximumHeaders: Int
     package var acceptsQueryTokens: Bool
     package var allowedOrigins: Set<String>
+    /// `listen.proxy_protocol`
+    package var proxyProtocol: ProxyProtocolMode
     package var offersEcho: Bool
     /// `reports.content`
     package var reportDepth: ReportDepth
@@ -63,6 +65,7 @@ extension GatewaySettings {
         maximumHeaders = ConfiguredLimit.unlimitedIfZero(configuration.http.maxHeaders)
         acceptsQueryTokens = configuration.http.queryTokens
         allowedOrigins = Set(configuration.http.allowedOrigins)
+        proxyProtocol = configuration.listen.proxyProtocol
         offersEcho = configuration.conformance.echo
         reportDepth = ReportDepth(configuration.reports.content)
     }
@@ -73,6 +76,8 @@ extension ConnectionLimits.Policy {
         self.init(
             sockets: configuration.connections.maxSockets, webSockets: configuration.connections.max,
             webSocketsPerAddress: configuration.connections.perAddress,
-            handshakesPerSecond: configuration.connections.handshakesPerSecond)
+            handshakesPerSecond: configuration.connections.handshakesPerSecond,
+            tokenFailuresPerMinute: configuration.auth.mode == .jwt ? configuration.auth.failuresPerMinute : 0,
+            trustedProxies: TrustedProxies(configuration.connections.trustedProxies))
     }
 }

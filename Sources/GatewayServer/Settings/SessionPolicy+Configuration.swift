@@ -12,14 +12,7 @@ extension SessionPolicy {
         rules = ValidationRules(
             maxBytes: messages.maxBytes, maxTextBytes: messages.maxTextBytes, audioMaxBytes: messages.audioMaxBytes,
             maxDepth: messages.maxDepth, rejectsUnknownFields: messages.unknownFields == .reject)
-        text = Self.perMinute(limits.textPerMinute, burst: 0.25)
-        audio = Self.perMinute(limits.audioPerMinute, burst: 0.25)
-        control = Self.perMinute(limits.controlPerMinute, burst: 0.25)
-        rejections = Self.perMinute(limits.refusalsPerMinute, burst: 1)
-        violations = Self.perMinute(messages.maxViolations, burst: 1)
-        chunks = Rate(units: Double(limits.audioChunksPerSecond), per: .seconds(1), burst: 5 * Double(limits.audioChunksPerSecond))
-        realtime = Rate(units: limits.audioRealtimeFactor * 1e6, per: .seconds(1), burst: 5e6)
-        bytes = Rate(units: Double(limits.bytesPerSecond), per: .seconds(1), burst: 4 * Double(limits.bytesPerSecond))
+        for (limit, value) in Self.limits(configuration) { set(limit, value) }
         clientFactor = limits.perAddressFactor
         global = Rate(units: Double(limits.globalPerSecond), per: .seconds(1), burst: Double(limits.globalPerSecond))
         lifetime = ConfiguredLimit.unlimitedIfZero(sessions.ttl)
@@ -32,12 +25,21 @@ extension SessionPolicy {
         outboxBytes = ConfiguredLimit.unlimitedIfZero(sessions.outboxBytes)
         memoryBudget = ConfiguredLimit.unlimitedIfZero(sessions.memoryBudget)
         upstreamQueueBytes = ConfiguredLimit.unlimitedIfZero(configuration.delivery.upstreamQueueBytes)
+        tokenLeeway = configuration.auth.leeway.clampedMilliseconds
+        claimsFactor = Double(configuration.auth.claimsFactor)
         heartbeatMilliseconds = configuration.heartbeat.interval.clampedMilliseconds
+        quotas = configuration.quotas
         namedLimits = Self.namedLimits(configuration)
     }
 
-    private static func perMinute(_ count: Int, burst: Double) -> Rate {
-        Rate(units: Double(count), per: .seconds(60), burst: Double(count) * burst)
+    private static func limits(_ configuration: GatewayConfiguration) -> [(Limit, Double)] {
+        let limits = configuration.limits
+        return [
+            (.violation, Double(configuration.messages.maxViolations)), (.text, Double(limits.textPerMinute)),
+            (.audio, Double(limits.audioPerMinute)), (.chunk, Double(limits.audioChunksPerSecond)), (.realtime, limits.audioRealtimeFactor),
+            (.control, Double(limits.controlPerMinute)), (.rejection, Double(limits.refusalsPerMinute)),
+            (.byte, Double(limits.bytesPerSecond)),
+        ]
     }
 
     /// Returns the limits to announce to clients, without those that are off.
@@ -49,14 +51,6 @@ extension SessionPolicy {
             ("messages.max_text_bytes", Double(configuration.messages.maxTextBytes)),
             ("messages.audio_max_bytes", Double(configuration.messages.audioMaxBytes)),
             ("messages.max_depth", Double(configuration.messages.maxDepth)),
-            (Limit.violation.name, Double(configuration.messages.maxViolations)),
-            (Limit.text.name, Double(configuration.limits.textPerMinute)),
-            (Limit.audio.name, Double(configuration.limits.audioPerMinute)),
-            (Limit.chunk.name, Double(configuration.limits.audioChunksPerSecond)),
-            (Limit.realtime.name, configuration.limits.audioRealtimeFactor),
-            (Limit.control.name, Double(configuration.limits.controlPerMinute)),
-            (Limit.rejection.name, Double(configuration.limits.refusalsPerMinute)),
-            (Limit.byte.name, Double(configuration.limits.bytesPerSecond)),
             ("limits.per_address_factor", configuration.limits.perAddressFactor),
             ("limits.global_per_second", Double(configuration.limits.globalPerSecond)),
             ("sessions.duplicate_ids", Double(configuration.sessions.duplicateIDs)),
@@ -65,6 +59,6 @@ extension SessionPolicy {
             ("sessions.memory_budget", Double(configuration.sessions.memoryBudget)),
             ("delivery.upstream_queue_bytes", Double(configuration.delivery.upstreamQueueBytes)),
         ]
-        return all.filter { $0.1 > 0 }.map { NamedLimit($0.0, $0.1) }
+        return (all + limits(configuration).map { ($0.name, $1) }).filter { $0.1 > 0 }.map { NamedLimit($0.0, $0.1) }
     }
 }

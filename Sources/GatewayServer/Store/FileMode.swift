@@ -16,6 +16,8 @@ struct FileMode {
 
     var isFile: Bool { mode & S_IFMT == S_IFREG }
     var isDirectory: Bool { mode & S_IFMT == S_IFDIR }
+    /// Whether users other than the owner and the group may read the file.
+    var isReadableByOthers: Bool { mode & 0o004 != 0 }
     /// Whether any user may execute the file.
     var isExecutable: Bool { mode & 0o111 != 0 }
 }

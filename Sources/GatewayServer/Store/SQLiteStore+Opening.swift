@@ -172,6 +172,20 @@ extension SQLiteStore {
                     CREATE INDEX report_client ON report (client, ended, size)
                     """)
         }
+        migrator.registerMigration("usage") { database in
+            try database.execute(
+                sql: """
+                    CREATE TABLE usage (
+                        day INTEGER NOT NULL, user TEXT NOT NULL, route TEXT NOT NULL, upstream TEXT NOT NULL,
+                        messages INTEGER NOT NULL, audio_in INTEGER NOT NULL, audio_out INTEGER NOT NULL,
+                        input_tokens INTEGER NOT NULL, output_tokens INTEGER NOT NULL, cost INTEGER NOT NULL,
+                        PRIMARY KEY (day, user, route, upstream)
+                    ) WITHOUT ROWID;
+                    CREATE INDEX usage_user ON usage (user, day);
+                    CREATE TABLE token_use (jti TEXT PRIMARY KEY, spent INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID;
+                    CREATE TABLE revocation (user TEXT PRIMARY KEY, before INTEGER NOT NULL, expires_at INTEGER NOT NULL) WITHOUT ROWID
+                    """)
+        }
         return migrator
     }
 }

@@ -21,7 +21,7 @@ package final class SQLiteStore: SessionStore {
         /// Called once when a commit with the batch fails. The commit is retried, so `committed` may follow.
         var failed: (@Sendable () -> Void)?
 
-        var bytes: Int { batch.bytes.count + (report?.footprint ?? 0) }
+        var bytes: Int { batch.footprint + (report?.footprint ?? 0) }
     }
 
     private struct State {
@@ -262,6 +262,8 @@ package final class SQLiteStore: SessionStore {
             case .end: break
             }
         }
+        try apply(usage: batch.usage, to: database)
+        try apply(batch.accountChanges, to: database)
         for token in batch.endedTokens { try database.execute(literal: "INSERT INTO token (hash) VALUES (\(token.stored))") }
     }
 
@@ -271,6 +273,7 @@ package final class SQLiteStore: SessionStore {
         thread.submit { [self] _ in
             logSuppressed()
             guard isFileInPlace() else { return }
+            removeExpiredRows()
             checkpoint()
             vacuumAll()
         }

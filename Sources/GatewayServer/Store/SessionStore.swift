@@ -12,6 +12,11 @@ package protocol SessionStore: Sendable {
     /// Loads the tokens of ended sessions, the oldest first. To be called once, like ``load()``.
     func loadEndedTokens() throws -> [TokenHash]
 
+    /// Loads the records about users and their tokens. To be called once, like ``load()``.
+    ///
+    /// - Parameter wall: Unix milliseconds, for the current day and month
+    func loadAccounts(wall: Int64) throws -> AccountRecords
+
     /// Submits a batch, to be committed after all earlier ones. Doesn't block; may be called from any thread.
     ///
     /// - Parameters:

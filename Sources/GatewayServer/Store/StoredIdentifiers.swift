@@ -38,4 +38,10 @@ extension Data {
 extension Row {
     /// Returns a column's blob; empty when the column contains a value of another type, which SQLite permits whatever the declaration.
     func data(at index: Int) -> Data { Data.fromDatabaseValue(self[index]) ?? Data() }
+
+    /// Returns a column's text; nil when the column contains a value of another type.
+    func text(at index: Int) -> String? { String.fromDatabaseValue(self[index]) }
+
+    /// Returns a column's integer; nil when the column contains a value of another type.
+    func integer(at index: Int) -> Int64? { Int64.fromDatabaseValue(self[index]) }
 }

@@ -66,11 +66,15 @@ package struct ServerMessage: Sendable, Decodable, Hashable {
     package var lastSequence: Int64?
     package var openAudio: OpenAudio?
     package var heartbeatMilliseconds: Int64?
+    /// Set on the notice that a quota is almost used up: its name, and how much of its limit is used.
+    package var quota: String?
+    package var used: Double?
+    package var limit: Double?
     /// Limits by configuration key.
     package var limits: [String: Double]?
 
     private enum CodingKeys: String, CodingKey {
-        case type, id, text, state, reason, chunks, format, error, limits
+        case type, id, text, state, reason, chunks, format, error, quota, used, limit, limits
         case sequence = "seq"
         case replyTo = "reply_to"
         case isFinal = "final"

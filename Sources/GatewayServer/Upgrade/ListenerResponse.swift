@@ -16,6 +16,15 @@ package struct ListenerResponse: Sendable {
         body = response.body
     }
 
+    /// A response without a body (204).
+    package static let noContent = ListenerResponse(status: .noContent, headers: [:], body: [])
+
+    private init(status: HTTPResponseStatus, headers: HTTPHeaders, body: [UInt8]) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
     /// - Parameter retryAfter: seconds; nil when retrying doesn't help
     package init(
         _ status: HTTPResponseStatus, reason: ErrorReason, correlationID: ULID, headers: HTTPHeaders = [:],
@@ -42,7 +51,9 @@ package struct ListenerResponse: Sendable {
     /// Serializes the response; without the body for a HEAD request.
     package func bytes(includingBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = Self.head(status, headers, allocator: allocator)
-        buffer.writeString("Content-Length: \(body.count)\r\nConnection: close\r\n\r\n")
+        // RFC 9110 §8.6: 204 has no Content-Length.
+        if status != .noContent { buffer.writeString("Content-Length: \(body.count)\r\n") }
+        buffer.writeString("Connection: close\r\n\r\n")
         if includingBody { buffer.writeBytes(body) }
         return buffer
     }

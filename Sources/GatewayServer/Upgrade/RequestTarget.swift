@@ -81,7 +81,7 @@ package struct RequestTarget: Sendable, Equatable {
     }
 
     /// Removes percent-encoding (RFC 3986 §2.1). A plus sign isn't decoded to a space.
-    private static func decoded(_ text: Substring) throws(UpgradeFailure) -> String {
+    static func decoded(_ text: Substring) throws(UpgradeFailure) -> String {
         guard text.utf8.contains(0x25) else { return String(text) }
         var bytes: [UInt8] = []
         var source = text.utf8.makeIterator()

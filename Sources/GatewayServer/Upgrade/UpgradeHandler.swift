@@ -19,7 +19,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private enum State {
         case waiting
         case receivedHead(HTTPRequestHead)
-        /// The session to resume is being transferred from another event loop, or memory is being reclaimed for a new session.
+        /// The keys of the token are being fetched, the session to resume is being transferred from another event loop, or memory is being
+        /// reclaimed for a new session.
         case resuming
         case upgraded
         /// A response other than 101 was sent; further bytes are ignored.
@@ -70,6 +71,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     private func respond(_ head: HTTPRequestHead, context: ChannelHandlerContext) {
         do throws(UpgradePolicy.Rejection) {
+            try ForwardedFields.apply(head.headers, to: connection, loop: loop)
+            if CrossOriginPolicy.isPreflight(head) { return finish(.noContent, head: head, context: context) }
             let target: RequestTarget
             do throws(UpgradeFailure) { target = try RequestTarget(head.uri) } catch { throw UpgradePolicy.Rejection(error) }
             if let health = health(target.path) {
@@ -105,15 +108,55 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func upgrade(_ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
             let purpose = try UpgradePolicy.purpose(of: request, settings: loop.settings)
-            try UpgradePolicy.admit(purpose, client: connection.client, loop: loop)
-            connection.countsAsWebSocket = true
+            if connection.isUnencrypted, !loop.settings.isDevelopment { throw UpgradePolicy.unencrypted }
+            try UpgradePolicy.checkAvailability(purpose, loop: loop)
             switch purpose {
-            case .session(nil): begin(request, as: .new, head: head, context: context)
-            case .session(let resumeRequest?): resume(resumeRequest, request: request, head: head, context: context)
+            case .session(let resumeRequest): try authenticate(request, resuming: resumeRequest, head: head, context: context)
             case .echo:
+                try UpgradePolicy.admit(connection.client, loop: loop)
+                connection.countsAsWebSocket = true
                 let echo = EchoApplication(loop: loop, connection: connection)
                 open(echo, request: request, limits: GatewaySettings.echoLimits, context: context)
             }
+        }
+    }
+
+    /// Authenticates the client and attaches its session. If no key matches the token, the keys are fetched first.
+    private func authenticate(
+        _ request: UpgradeRequest, resuming resumeRequest: ResumeRequest?, head: HTTPRequestHead, context: ChannelHandlerContext,
+        isFinal: Bool = false
+    ) throws(UpgradePolicy.Rejection) {
+        let authentication = try UpgradePolicy.authenticate(
+            request, resuming: resumeRequest, connection: connection, loop: loop, isFinal: isFinal)
+        switch authentication {
+        case .granted(let grant):
+            try UpgradePolicy.admit(connection.client, loop: loop)
+            connection.countsAsWebSocket = true
+            if let grant {
+                try UpgradePolicy.authorize(grant, resuming: resumeRequest, connection: connection, sessions: sessions)
+            }
+            guard var resumeRequest else { return begin(request, as: .new, head: head, context: context) }
+            resumeRequest.user = grant?.user
+            resume(resumeRequest, request: request, head: head, context: context)
+        case .unknownKey:
+            state = .resuming
+            gate.beginBuffering()
+            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
+            loop.shared.access.refreshKeys {
+                bound.eventLoop.execute {
+                    let (handler, context) = bound.value
+                    handler.keysRefreshed(for: request, resuming: resumeRequest, head: head, context: context)
+                }
+            }
+        }
+    }
+
+    private func keysRefreshed(
+        for request: UpgradeRequest, resuming resumeRequest: ResumeRequest?, head: HTTPRequestHead, context: ChannelHandlerContext
+    ) {
+        guard case .resuming = state, context.channel.isActive else { return }
+        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
+            try authenticate(request, resuming: resumeRequest, head: head, context: context, isFinal: true)
         }
     }
 
@@ -156,7 +199,11 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     ) {
         attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
             guard !loop.isShortOfMemory else { throw UpgradePolicy.insufficientMemory }
-            guard let driver = sessions.begin(for: connection.client.key) else { throw UpgradePolicy.sessionLimit }
+            try UpgradePolicy.spendUse(of: connection, loop: loop)
+            guard let driver = sessions.begin(for: connection.subject) else {
+                if let grant = connection.grant { loop.shared.access.refund(grant) }
+                throw UpgradePolicy.sessionLimit
+            }
             driver.attach(to: connection, as: kind)
             open(driver, request: request, limits: loop.settings.webSocket, context: context)
         }
@@ -166,7 +213,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func resume(_ resumeRequest: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .resuming
         gate.beginBuffering()
-        sessions.resume(resumeRequest, for: connection.client.key) { [self] resumption in
+        sessions.resume(resumeRequest, for: connection.subject) { [self] resumption in
             guard case .resuming = state, context.channel.isActive else {
                 if case .found(let driver, _) = resumption { driver.registerDetached() }
                 return
@@ -220,9 +267,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         if case .write(let suppressed) = loop.throttle.admit(.rejection, now: loop.clock.now) {
             var metadata: Logger.Metadata = [
                 "code": "\(rejection.reason.code.rawValue)", "status": .stringConvertible(rejection.status.code),
-                "address": "\(connection.address)",
                 "connection_id": "\(connection.id)", "correlation_id": "\(id)",
             ]
+            if let cause = rejection.cause { metadata["reason"] = "\(cause)" }
+            metadata.merge(connection.addressMetadata) { $1 }
             if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
             loop.logger.info("request rejected", metadata: metadata)
         }
@@ -242,6 +290,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         state = .responded
         connection.ended(reason: "http \(response.status.code)")
         connection.linger(now: loop.clock.now)
+        var response = response
+        if let head { response.headers.add(contentsOf: CrossOriginPolicy.fields(for: head, allowing: loop.settings.allowedOrigins)) }
         let bytes = response.bytes(includingBody: head?.method != .HEAD, allocator: context.channel.allocator)
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         context.close(mode: .output, promise: nil)
@@ -278,9 +328,9 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             loop.counters.rejected &+= 1
             if case .write(let suppressed) = loop.throttle.admit(.handshake, now: loop.clock.now) {
                 var metadata: Logger.Metadata = [
-                    "error": "tls_handshake_failed", "reason": "\(error)", "address": "\(connection.address)",
-                    "connection_id": "\(connection.id)",
+                    "error": "tls_handshake_failed", "reason": "\(error)", "connection_id": "\(connection.id)",
                 ]
+                metadata.merge(connection.addressMetadata) { $1 }
                 if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
                 loop.logger.info("tls handshake failed", metadata: metadata)
             }
@@ -290,7 +340,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
 
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
-        case is TLSHandshakeCompleted:
+        case let completed as TLSHandshakeCompleted:
+            connection.certificateName = completed.peerName
             connection.phase = .head
             connection.deadline = connection.acceptedAt + loop.settings.headerTimeout
         case is RequestHeadEnded:

@@ -18,6 +18,8 @@ package struct UpgradePolicy {
         package var retryAfter: Int?
         /// The close code of an in-band rejection; nil when the rejection must be sent by HTTP.
         package var close: CloseCode?
+        /// More about the reason, for the log only. Never contains anything that the client sent.
+        package var cause: String?
 
         package init(
             _ status: HTTPResponseStatus, _ reason: ErrorReason, headers: HTTPHeaders = [:], retryAfter: Int? = nil,
@@ -65,17 +67,21 @@ package struct UpgradePolicy {
         return .session(resumeRequest)
     }
 
-    /// Counts the connection as a WebSocket, or throws if the gateway is draining or a limit is reached.
-    package static func admit(_ purpose: Purpose, client: ClientAddress, loop: EventLoopState) throws(Rejection) {
+    /// Throws if the gateway is draining or can't store sessions.
+    package static func checkAvailability(_ purpose: Purpose, loop: EventLoopState) throws(Rejection) {
         let shared = loop.shared
-        guard !shared.isDraining else {
+        guard !shared.rejectsUpgrades else {
             throw Rejection(.serviceUnavailable, .draining, retryAfter: 1, close: .restart)
         }
         if case .session = purpose, shared.store?.acceptsWork == false {
             throw Rejection(
                 .serviceUnavailable, .storeUnavailable, retryAfter: 5, close: .tryAgainLater)
         }
-        switch shared.connectionLimits.admitWebSocket(of: client) {
+    }
+
+    /// Counts the connection as a WebSocket, or throws if a limit is reached.
+    package static func admit(_ client: ClientAddress, loop: EventLoopState) throws(Rejection) {
+        switch loop.shared.connectionLimits.admitWebSocket(of: client) {
         case nil: return
         case .connections:
             throw Rejection(
@@ -85,6 +91,9 @@ package struct UpgradePolicy {
                 .tooManyRequests, .addressLimit, retryAfter: 5, close: .tryAgainLater)
         }
     }
+
+    /// The rejection of a client that a proxy connects without TLS, outside of development.
+    package static let unencrypted = Rejection(.forbidden, .tlsRequired, close: .unauthorized)
 
     /// The rejection at 90 % of `sessions.total_memory_budget` when no memory could be reclaimed.
     package static let insufficientMemory = Rejection(

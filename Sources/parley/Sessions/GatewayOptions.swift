@@ -7,16 +7,30 @@ import GatewayServer
 /// The address of an operations listener and the token for it.
 struct GatewayOptions: ParsableArguments {
     @Option(help: "host:port of the operations listener; default: operations.address of the local configuration.") var address: String?
-    @Option(help: "File that contains the operations token.") var tokenFile: String?
-    @Option(help: "Configuration directory that contains the listener's address, as for serve.") var config: String?
-    @Option(help: "Environment of the configuration (development, staging or production), as for serve.") var environment: String?
+    @Option(help: "File that contains the operations token.", completion: .file()) var tokenFile: String?
+    @Option(help: "Configuration directory that contains the listener's address, as for serve.", completion: .directory) var config: String?
+    @Option(
+        help: "Environment of the configuration (development, staging or production), as for serve.",
+        completion: .list(["development", "staging", "production"]))
+    var environment: String?
 
     /// `EX_UNAVAILABLE` of sysexits.h.
-    private static let unavailable: Int32 = 69
+    static let unavailable: Int32 = 69
+
+    static let invalidAddress = ValidationError("--address is host:port, such as 127.0.0.1:9464 or [::1]:9464")
+
+    /// The flags of the configuration that these options stand for.
+    var configurationFlags: [String] { Self.flags(config: config, environment: environment) }
+
+    static func flags(config: String?, environment: String?) -> [String] {
+        [("--config", config), ("--environment", environment)].flatMap { name, value in value.map { [name, $0] } ?? [] }
+    }
 
     /// Runs `body` with a client of the gateway; prints a failure on standard error and throws the exit code.
-    func perform(_ body: (OperationsClient) async throws -> Void) async throws {
-        let client = try client()
+    ///
+    /// - Parameter flags: further flags of the configuration
+    func perform(flags: [String] = [], _ body: (OperationsClient) async throws -> Void) async throws {
+        let client = try client(flags: flags)
         do {
             try await body(client)
         } catch let failure as OperationsClient.Failure {
@@ -25,7 +39,7 @@ struct GatewayOptions: ParsableArguments {
         }
     }
 
-    private func client() throws -> OperationsClient {
+    private func client(flags: [String]) throws -> OperationsClient {
         let environment = ProcessInfo.processInfo.environment
         var token = environment["PARLEY_OPERATIONS_TOKEN"]
         if let path = tokenFile ?? environment["PARLEY_OPERATIONS_TOKEN_FILE"] {
@@ -41,19 +55,17 @@ struct GatewayOptions: ParsableArguments {
             throw ExitCode(1)
         }
         if let address {
-            guard let endpoint = SocketEndpoint(address) else {
-                throw ValidationError("--address is host:port, such as 127.0.0.1:9464 or [::1]:9464")
-            }
+            guard let endpoint = SocketEndpoint(address) else { throw Self.invalidAddress }
             return OperationsClient(endpoint: endpoint, token: token)
         }
-        let flags = [("--config", config), ("--environment", self.environment)].flatMap { name, value in value.map { [name, $0] } ?? [] }
+        let configuration = try Self.load(configurationFlags + flags)
+        return OperationsClient(endpoint: configuration.operations.address.reachable, token: token ?? configuration.operations.token)
+    }
+
+    /// Loads the local configuration; prints its problems on standard error and throws the exit code.
+    static func load(_ flags: [String]) throws -> GatewayConfiguration {
         do {
-            let configuration = try ConfigurationLoader.load(arguments: flags, environment: environment).configuration
-            let listener = configuration.operations.address
-            // Clients can't connect to a wildcard address. A listener on it always accepts connections to the loopback address.
-            let host = listener.host == "0.0.0.0" ? "127.0.0.1" : listener.host == "::" ? "::1" : listener.host
-            return OperationsClient(
-                endpoint: SocketEndpoint(host: host, port: listener.port), token: token ?? configuration.operations.token)
+            return try ConfigurationLoader.load(arguments: flags, environment: ProcessInfo.processInfo.environment).configuration
         } catch {
             Sessions.printError("\(error)\nhint: --address HOST:PORT works without a configuration")
             throw ExitCode(Assembly.configurationError)

@@ -34,6 +34,10 @@ struct OperationsClient {
     let endpoint: SocketEndpoint
     let token: String?
 
+    /// Well above the size of the largest report, a few megabytes.
+    private static let maximumBodyBytes = 256 << 20
+    private static let timeout = Duration.seconds(30)
+
     func sessions(state: String, tag: String?, limit: Int, after cursor: String?) async throws -> SessionPage {
         var query = [("state", state), ("limit", "\(limit)")]
         if let tag { query.append(("tag", tag)) }
@@ -44,23 +48,34 @@ struct OperationsClient {
         return page
     }
 
-    func get(_ target: String) async throws -> [UInt8] { try await request(.GET, target) }
+    func get(_ target: String, accept: String? = nil) async throws -> [UInt8] { try await request(.GET, target, accept: accept) }
 
     func post(_ target: String) async throws { _ = try await request(.POST, target) }
 
+    /// Posts a JSON document and returns the body of the response.
+    func post(_ target: String, json: Data) async throws -> [UInt8] {
+        try await request(.POST, target, json: json, contentType: "application/json")
+    }
+
     func delete(_ target: String) async throws { _ = try await request(.DELETE, target) }
 
-    func patch(_ target: String, _ json: Data) async throws { _ = try await request(.PATCH, target, json: json) }
+    func patch(_ target: String, _ json: Data) async throws {
+        _ = try await request(.PATCH, target, json: json, contentType: "application/merge-patch+json")
+    }
 
-    private func request(_ method: HTTPMethod, _ target: String, json: Data? = nil) async throws -> [UInt8] {
+    private func request(
+        _ method: HTTPMethod, _ target: String, json: Data? = nil, contentType: String = "", accept: String? = nil
+    ) async throws -> [UInt8] {
         var head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: ["Host": "\(endpoint)", "Connection": "close"])
-        if json != nil { head.headers.add(name: "Content-Type", value: "application/merge-patch+json") }
+        if json != nil { head.headers.add(name: "Content-Type", value: contentType) }
         if json != nil || method == .POST { head.headers.add(name: "Content-Length", value: "\(json?.count ?? 0)") }
+        if let accept { head.headers.add(name: "Accept", value: accept) }
         if let token { head.headers.add(name: "Authorization", value: "Bearer \(token)") }
-        let response: OperationsExchange.Response
-        do {
-            response = try await OperationsExchange.perform(
-                head, body: json.map { ByteBuffer(bytes: $0) }, host: endpoint.host, port: endpoint.port)
+        let fetch = HTTPFetch(
+            host: endpoint.host, port: endpoint.port, timeout: Self.timeout, maximumBodyBytes: Self.maximumBodyBytes)
+        let response: HTTPFetch.Response
+        do throws(HTTPFetchError) {
+            response = try await fetch.perform(head, body: json.map { ByteBuffer(bytes: $0) })
         } catch {
             throw Failure.unreachable(address: "\(endpoint)", reason: Self.reason(error))
         }
@@ -72,19 +87,16 @@ struct OperationsClient {
         return bytes
     }
 
-    private static func reason(_ error: any Error) -> String {
+    static func reason(_ error: HTTPFetchError) -> String {
         switch error {
-        case OperationsExchange.Failure.timedOut: "timed out"
-        case OperationsExchange.Failure.closed: "the connection was closed before the response was complete"
-        case OperationsExchange.Failure.bodyTooLong:
-            "the response exceeds \(OperationsExchange.maximumBodyBytes / 1_048_576) MiB"
-        case is HTTPParserError: "the response isn't HTTP"
-        default: ConnectionErrorText.text(error)
+        case .cannotConnect(let reason): reason
+        case .timedOut: "timed out"
+        default: "\(error)"
         }
     }
 
     /// Percent-encodes a query value (RFC 3986 §2.3).
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         var allowed = CharacterSet.alphanumerics.intersection(CharacterSet(charactersIn: Unicode.Scalar(0)...Unicode.Scalar(127)))
         allowed.insert(charactersIn: "-._~")
         return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""

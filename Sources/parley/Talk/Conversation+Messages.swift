@@ -18,6 +18,10 @@ extension Conversation {
         case "pong":
             guard let sent = message.id.flatMap({ pings.removeValue(forKey: $0) }) else { break }
             terminal.line("pong \(ClientText.milliseconds((receivedAt - sent).nanoseconds))")
+        case "status" where message.quota != nil:
+            let (used, limit) = (message.used ?? 0, message.limit ?? 0)
+            let share = limit > 0 ? Int(min(max(0, used / limit * 100), 100)) : 100
+            terminal.notice("\(share) % of the quota \(ClientText.safe(message.quota ?? "")) is used")
         case "error": await fail(message)
         default: handleResponse(message)
         }

@@ -44,6 +44,9 @@ struct Talk: AsyncParsableCommand {
             TalkTerminal.printError(message)
             return (.usage, false)
         }
+        if plan.exposesToken, !plan.isQuiet {
+            TalkTerminal.printError("warning: other users of this machine can read the token; use --token-file FILE or --token -")
+        }
         let begun = ContinuousClock.now
         do throws(ClientWebSocketError) {
             let client = try await ClientWebSocket.connect(to: plan.url, options: plan.options)

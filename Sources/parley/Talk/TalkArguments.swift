@@ -38,19 +38,31 @@ struct TalkArguments: ParsableCommand {
     @Flag(help: "Accept any certificate.")
     var insecure = false
 
-    @Option(help: ArgumentHelp("Trust the CAs in this PEM file instead of the system's.", valueName: "file"))
+    @Option(help: ArgumentHelp("Trust the CAs in this PEM file instead of the system's.", valueName: "file"), completion: .file())
     var ca: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Authenticate with this token; with @file, with the first line of a file, and with -, of standard input. A token among the \
+            arguments is visible to other users of this machine.
+            """, valueName: "token"))
+    var token: String?
+
+    @Option(
+        help: ArgumentHelp("Authenticate with the token in this file, or with - in the first line of standard input.", valueName: "file"))
+    var tokenFile: String?
 
     @Option(help: ArgumentHelp("Send a text; may be repeated. Each text waits for the response to the previous one.", valueName: "text"))
     var text: [String] = []
 
-    @Option(help: ArgumentHelp("Send a WAV file (16-bit PCM, A-law or µ-law) in chunks of 20 ms.", valueName: "file"))
+    @Option(help: ArgumentHelp("Send a WAV file (16-bit PCM, A-law or µ-law) in chunks of 20 ms.", valueName: "file"), completion: .file())
     var audio: String?
 
     @Flag(help: "Ask for the audio of --audio to be sent back; the built-in loopback upstream supports this.")
     var echoAudio = false
 
-    @Option(help: ArgumentHelp("Write received audio to a WAV file.", valueName: "file"))
+    @Option(help: ArgumentHelp("Write received audio to a WAV file.", valueName: "file"), completion: .file())
     var save: String?
 
     /// A file name, or ``aloud`` if none is given; see ``arguments(_:)``.
@@ -59,7 +71,8 @@ struct TalkArguments: ParsableCommand {
             """
             Request spoken responses, and play them with paplay or aplay. With a file name, or with --save, they are written to a WAV \
             file instead. A file name that doesn't end in .wav must be given as --speak=<file>.
-            """, valueName: "file.wav"))
+            """, valueName: "file.wav"),
+        completion: .file(extensions: ["wav"]))
     var speak: String?
 
     @Flag(exclusivity: .exclusive)
@@ -94,7 +107,8 @@ struct TalkArguments: ParsableCommand {
     @Option(
         help: ArgumentHelp(
             "Keep the lines entered on a terminal in this file, readable only by you; without this option they aren't kept.",
-            valueName: "file"))
+            valueName: "file"),
+        completion: .file())
     var history: String?
 
     @Flag(name: .shortAndLong, help: "Print only errors to standard error.")

@@ -5,6 +5,7 @@ import Foundation
 import GatewayAudio
 import GatewayServer
 import GatewayTLS
+import NIOHTTP1
 
 /// The validated arguments of `parley talk`, with all files opened, so that nothing is sent if one of them is invalid.
 struct TalkPlan: Sendable {
@@ -18,6 +19,8 @@ struct TalkPlan: Sendable {
 
     let url: WebSocketURL
     let options: ClientWebSocketOptions
+    /// Whether the token is among the arguments, which other users of the machine can read.
+    let exposesToken: Bool
     /// The requests to send; empty for a conversation over standard input.
     let steps: [Step]
     /// The file that received audio is written to.
@@ -57,6 +60,10 @@ struct TalkPlan: Sendable {
                 throw ValidationError("\(error)")
             }
         }
+        if let token = try TalkToken.read(token: arguments.token, file: arguments.tokenFile) {
+            options.headers.add(name: "Authorization", value: "Bearer \(token)")
+        }
+        exposesToken = arguments.token.map { $0 != "-" && !$0.hasPrefix("@") } ?? false
         options.timeout = arguments.timeout
         options.resolutions = arguments.resolve
         self.options = options

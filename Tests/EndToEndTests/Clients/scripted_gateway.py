@@ -210,7 +210,7 @@ async def main(scene):
         fields = dict(line.split(": ", 1) for line in request.split("\r\n")[1:] if ": " in line)
         fields = {name.lower(): value for name, value in fields.items()}
         print(json.dumps({"connection": number, "target": request.split(" ")[1], "resume": fields.get("parley-resume"),
-                          "host": fields.get("host")}), flush=True)
+                          "host": fields.get("host"), "authorization": fields.get("authorization")}), flush=True)
         accept = base64.b64encode(hashlib.sha1((fields["sec-websocket-key"] + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11").encode()).digest())
         writer.write(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
                      + accept + b"\r\n\r\n")

@@ -20,6 +20,7 @@ enum Targets {
         ("session", { SessionTarget() }),
         ("responses", { ResponsesTarget() }),
         ("calls", { CallsTarget() }),
+        ("token", { TokenTarget() }),
     ]
 
     /// The selected target. It is set once, before libFuzzer's loop, which runs on the same thread.

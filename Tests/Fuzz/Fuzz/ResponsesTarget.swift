@@ -166,7 +166,7 @@ final class ResponsesTarget: FuzzTarget {
             case .status(let state, let progress, _):
                 require(state.utf8.count <= UpstreamMessage.longestState, "a state doesn't exceed its maximum length")
                 check(fraction: progress)
-            case .audio, .audioChunk, .audioEnd, .failure: break
+            case .audio, .audioChunk, .audioEnd, .sentence, .failure: break
             }
         case .failed(_, let retryAfter): require(retryAfter.map { $0 >= 0 } ?? true, "retry_after isn't negative")
         case .chunk: break

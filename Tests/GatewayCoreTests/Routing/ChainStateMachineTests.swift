@@ -468,6 +468,7 @@ private final class ChainHarness {
         case .audio: "audio"
         case .audioChunk(let chunk): "chunk \(chunk.count)"
         case .audioEnd: "audio end"
+        case .sentence: "sentence"
         case .status(let status, _, _): "status \(status)"
         case .failure(let reason, let retryAfter, let isRetryable):
             "\(reason.code.rawValue) \(reason.message)" + (retryAfter.map { ", retry \($0)" } ?? "")

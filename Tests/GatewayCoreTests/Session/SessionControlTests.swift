@@ -61,7 +61,7 @@ import Testing
         #expect(
             Set(parts.keys) == [
                 "base", "receive_buffer", "assembler", "deflate", "socket_queue", "outbox", "history", "duplicate_ids", "upstream_queue",
-                "upstream_answers", "requests",
+                "upstream_answers", "requests", "grant",
             ])
     }
 

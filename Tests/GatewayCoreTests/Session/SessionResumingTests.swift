@@ -183,7 +183,7 @@ import Testing
         let outcome = conversation.perform { session, _, effects in
             session.end(.unsupportedInput, source: .gateway, close: code, effects: &effects)
         }
-        let endings: [CloseCode] = [.normal, .unauthorized, .sessionExpired, .evicted, .tooManyViolations, .memoryLimit, .endedByOperator]
+        let endings: [CloseCode] = [.normal, .unauthorized, .sessionExpired, .tooManyViolations, .memoryLimit, .endedByOperator]
         #expect(outcome.endsSession == endings.contains(code))
     }
 

@@ -110,6 +110,7 @@ struct ConfigurationPageTests {
         }
         if key.isToggle { return "true or false" }
         if allowed.hasPrefix("host:port") { return "address" }
+        if allowed.hasPrefix("off, or host:port") { return "address or `off`" }
         guard let words = allowed.wholeMatch(of: #/([a-z0-9_.]+, )*[a-z0-9_.]+ or [a-z0-9_.]+/#) else { return nil }
         return words.output.0.replacing(" or ", with: ", ").split(separator: ", ").map { "`\($0)`" }.joined(separator: " ")
     }

@@ -79,16 +79,46 @@ struct ConfigurationRulesTests {
         #expect(try keys(["--operations.address", address]) == [])
     }
 
-    @Test(
-        arguments: [
-            ("store.kind", "redis"), ("connections.trusted_proxies", "10.0.0.0/8"),
-        ])
+    @Test(arguments: [("store.kind", "redis")])
     func `values that are not available yet are rejected`(name: String, value: String) throws {
         let found = try configurationProblems(["--\(name)=\(value)"])
         #expect(found.map(\.key) == [name])
         #expect(found[0].source == "--\(name)")
         #expect(found[0].value?.contains(value) == true)
         #expect(found[0].allowed.contains("not available yet"))
+    }
+
+    @Test func `PROXY headers and the listener without TLS require trusted proxies`() throws {
+        #expect(try keys(["--listen.proxy_protocol=optional"]) == ["listen.proxy_protocol"])
+        #expect(try keys(["--listen.plain=127.0.0.1:0", "--listen.proxy_protocol=required"]) == ["listen.proxy_protocol", "listen.plain"])
+        let proxies = "--connections.trusted_proxies=127.0.0.1"
+        #expect(try keys(["--listen.plain=127.0.0.1:0", "--listen.proxy_protocol=required", proxies]) == [])
+        #expect(try keys(["--listen.plain=127.0.0.1:0", "--connections.trusted_proxies=nonsense"]) == ["connections.trusted_proxies"])
+    }
+
+    @Test func `the listener without TLS is rejected if clients authenticate with certificates`() throws {
+        let certificates = ["--auth.mode=mtls", "--tls.client_auth=required", "--tls.client_ca=ca.pem"]
+        #expect(try keys(certificates) == [])
+        #expect(try keys(certificates + ["--listen.plain=127.0.0.1:0", "--connections.trusted_proxies=127.0.0.1"]) == ["listen.plain"])
+    }
+
+    @Test(arguments: [
+        ("127.0.0.1:8080", true), ("[::1]:8080", true), ("localhost:8080", true), ("10.0.0.5:8080", true), ("172.16.0.1:1", true),
+        ("192.168.1.1:1", true), ("100.64.0.1:1", true), ("169.254.1.1:1", true), ("[fd00::1]:1", true), ("[fe80::1]:1", true),
+        ("0.0.0.0:8080", false), ("[::]:8080", false), ("192.0.2.1:8080", false), ("[2001:db8::1]:8080", false),
+        ("gateway.example:1", false),
+    ])
+    func `in production the listener without TLS must have a private address`(address: String, isAllowed: Bool) throws {
+        let flags = ["--listen.plain=\(address)", "--connections.trusted_proxies=10.0.0.0/8"]
+        #expect(try keys(Self.production + flags) == (isAllowed ? [] : ["listen.plain"]))
+        #expect(try keys(flags) == [])
+    }
+
+    @Test(arguments: [("0.0.0.0/0", 1), ("10.0.0.0/8,::/0", 1), ("10.0.0.0/8", 0)])
+    func `trusting every address is reported`(proxies: String, warnings: Int) throws {
+        #expect(
+            try loadConfiguration(["--connections.trusted_proxies=\(proxies)"]).warnings.filter { $0.contains("trusted_proxies") }.count
+                == warnings)
     }
 
     @Test func `client certificates require a CA`() throws {

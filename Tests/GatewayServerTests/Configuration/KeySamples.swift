@@ -72,7 +72,9 @@ extension KeySample {
     static let all: [KeySample] = [
         .init("listen.address", "0.0.0.0:8443", dev: "127.0.0.1:8443", other: "127.0.0.2:0", .endpoint),
         .init("listen.loops", "0", other: "2", .init(allowed: ["0", "1", "1024"], rejected: ["1025", "-1", "all"])),
-        .init("listen.plain", "(none)", other: "127.0.0.2:0", .endpoint),
+        .init(
+            "listen.plain", "off", other: "off",
+            .init(allowed: ["off"] + Bounds.endpoint.allowed, rejected: ["Off", "on"] + Bounds.endpoint.rejected)),
         .init("listen.proxy_protocol", "off", other: "off", .words("off", "optional", "required")),
         .init(
             "tls.certificates", "[]", other: "[a.pem:a.key, b.pem:b.key]",
@@ -102,7 +104,12 @@ extension KeySample {
         .init("connections.max", "1000", other: "7", .count, live: true),
         .init("connections.max_sockets", "1128", other: "50", .count, live: true),
         .init("connections.per_address", "10", dev: "1000", other: "4", .count, live: true),
-        .init("connections.trusted_proxies", "[]", other: "[]", .init(allowed: ["", "10.0.0.0/8"], rejected: ["10.0.0.0/8,", ",::1"])),
+        .init(
+            "connections.trusted_proxies", "[]", other: "[10.0.0.0/8, 2001:db8::/32]",
+            .init(
+                allowed: ["", "10.0.0.0/8", "::1", "0.0.0.0/0,::/0", "192.0.2.1/32"],
+                rejected: ["10.0.0.0/8,", ",::1", "10.0.0.1/8", "10.0.0.0/33", "::/129", "[::1]", "proxy.example", "10.0.0.1:80", "*"]),
+            live: true),
         .init("connections.handshakes_per_second", "20", dev: "0", other: "5", .count, live: true),
         .init("connections.per_user", "3", other: "1", .count, live: true),
         .init("connections.when_full", "evict_oldest", other: "reject", .words("evict_oldest", "reject"), live: true),

@@ -72,7 +72,7 @@ struct ShippedConfigurationTests {
         let origins = try directory.load().origins
         // Keys without a default have an example.
         let examples = [
-            "listen.plain": "127.0.0.1:8080", "tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask,
+            "tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask,
             "auth.jwks_file": "/etc/parley/jwks.json", "auth.jwks_url": "https://id.example/.well-known/jwks.json",
             "auth.jwks_ca": "/etc/parley/identity-ca.pem", "auth.minting_key": "ES256:/etc/parley/minting.pem",
         ]

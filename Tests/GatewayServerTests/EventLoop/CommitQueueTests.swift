@@ -38,6 +38,7 @@ import Testing
         var acceptsWork: Bool { true }
         func load() throws -> [StoredSession] { [] }
         func loadEndedTokens() throws -> [TokenHash] { [] }
+        func loadAccounts(wall: Int64) throws -> AccountRecords { AccountRecords() }
         func sweep() {}
         func purge() async throws {}
         func close() async {}

@@ -45,7 +45,7 @@ import Testing
     @Test func `readyz names the part that isn't ready, and the reason only with details`() {
         let registry = allReady()
         let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true},"#
-        let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true}]}"#
+        let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true},{"name":"token_keys","ready":true}]}"#
         #expect(HealthResponse.ready(registry.report, details: false).status == 200)
         #expect(
             text(.ready(registry.report, details: true)) == #"{"status":"ready","parts":["# + parts

@@ -43,7 +43,8 @@ struct OperationsHarness: Sendable {
     }
 
     static let snapshot: GatewaySnapshot = {
-        var snapshot = GatewaySnapshot(startedAt: 1_767_323_045_678, uptimeMilliseconds: 61_000, environment: "staging", version: "1.0")
+        var snapshot = GatewaySnapshot(
+            startedAt: 1_767_323_045_678, uptimeMilliseconds: 61_000, environment: "staging", version: "1.0", commit: "c4d668a")
         snapshot.connections.open = 3
         snapshot.connections.accepted = 10
         snapshot.connections.rejected = 4
@@ -63,7 +64,7 @@ struct OperationsHarness: Sendable {
     /// Starts a listener, runs `body`, and shuts the listener down gracefully, which must complete even with open connections.
     static func run(
         token: String? = nil, requiresToken: Bool = false, limits: OperationsLimits = .init(), reload: ReloadReport = ReloadReport(),
-        reloadsAfter release: Task<Void, Never>? = nil,
+        reloadsAfter release: Task<Void, Never>? = nil, access: AccessOperations? = nil, usage: (any UsageArchive)? = nil,
         _ body: @Sendable @escaping (OperationsHarness) async throws -> Void
     ) async throws {
         let health = HealthRegistry()
@@ -77,6 +78,7 @@ struct OperationsHarness: Sendable {
             snapshot: { snapshot },
             sessions: SessionOperations(
                 live: NoSessions(), archive: MemoryArchive(), cache: ReportCache(), depth: { .full }, logger: quiet),
+            usage: usage,
             reload: {
                 reloads.add()
                 await release?.value
@@ -85,7 +87,7 @@ struct OperationsHarness: Sendable {
             resetUpstream: { name in
                 name == "chat" ? UpstreamStatistics(name: name, kind: "openai", state: "ready", active: 0, waiting: 0, endpoints: []) : nil
             },
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
+            access: access, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
             onRunning: { running.yield($0) })
         let group = ServiceGroup(services: [server], logger: quiet)
         try await withThrowingTaskGroup(of: Void.self) { tasks in

@@ -25,7 +25,7 @@ import Testing
             let parts = #"{"name":"listener","ready":true},{"name":"certificates","ready":true},{"name":"store","ready":true}"#
             let ready = try await server.send("GET /readyz")
             #expect(ready.status == 503)
-            let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true}]"#
+            let rest = #"{"name":"configuration","ready":true},{"name":"descriptors","ready":true},{"name":"token_keys","ready":true}]"#
             #expect(
                 ready.body == #"{"status":"not_ready","parts":["# + parts
                     + #",{"name":"accepting","ready":false,"reason":"draining"},"# + rest + "}")
@@ -49,10 +49,10 @@ import Testing
             #expect(response.status == 200)
             #expect(
                 response.body
-                    == #"{"bytes":{"in":7,"out":8},"closes":{"1000":1},"connections":{"accepted":10,"max":1000,"missed_pongs":0,"open":3,"refused":4},"#
+                    == #"{"bytes":{"in":7,"out":8},"closes":{"1000":1},"commit":"c4d668a","connections":{"accepted":10,"max":1000,"missed_pongs":0,"open":3,"refused":4},"#
                     + #""environment":"staging","errors":{"invalid_json":1,"rate_limited":2},"log":{"dropped":0,"written":9},"#
                     + #""messages":{"in":5,"out":6},"reports":{"cache":{"bytes":0,"hits":0,"misses":0,"size":0}},"sessions":{"attached":2,"detached":0,"memory_bytes":4096},"started_at":1767323045678,"#
-                    + #""upstreams":[],"uptime_ms":61000,"version":"1.0"}"#)
+                    + #""state":"running","upstreams":[],"uptime_ms":61000,"version":"1.0"}"#)
         }
     }
 

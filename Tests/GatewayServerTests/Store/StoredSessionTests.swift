@@ -419,16 +419,17 @@ import Testing
         #expect(after.shared.sessions.detached == 2)
     }
 
-    @Test func `a session stored by a version without addresses is restored`() throws {
+    @Test(arguments: [3, 4] as [UInt8]) func `a session stored by a version without addresses or users is restored`(version: UInt8) throws {
         let before = gateway()
         let (client, _, _) = try open(before)
         try client.send(text: text)
         before.eventLoop.runPendingTasks()
         var stored = try #require(store.load().first)
         var state = try #require(stored.records[.state]?.first?.bytes)
-        #expect(state[0] == 4)
-        state[0] = 3
-        state.removeSubrange(1..<18)
+        #expect(state[0] == 5)
+        state[0] = version
+        // The address has 17 bytes, the absent user four.
+        state.removeSubrange(version == 3 ? 1..<22 : 18..<22)
         stored.records[.state]?[0].bytes = state
         let after = LoopHarness(sharing: nil, store: TestStore())
         #expect(after.shard.sessions.restore([stored]) == 1)

@@ -5,7 +5,6 @@ import GRDB
 import GatewayCore
 import Logging
 import Support
-import Synchronization
 import Testing
 
 @testable import GatewayServer
@@ -125,36 +124,14 @@ import Testing
         await first.close()
         for (suffix, data) in zip(["", "-wal"], files) { try data.write(to: URL(fileURLWithPath: path + suffix)) }
         if kind == "frame" { try flip(32 + 100) } else { try change("") { $0.removeAll() } }
-        let lines = Lines()
+        let lines = LogRecorder()
         let second = try store { _ in lines }
-        #expect(lines.all.first?.hasPrefix("warning the store is damaged") == true, "\(lines.all)")
+        #expect(lines.linesWithLevel.first?.hasPrefix("warning the store is damaged") == true, "\(lines.linesWithLevel)")
         #expect(second.acceptsWork)
         await second.close()
         // The warning isn't repeated: the store is intact now.
-        let third = Lines()
+        let third = LogRecorder()
         await (try store { _ in third }).close()
-        #expect(third.all.allSatisfy { !$0.hasPrefix("warning") }, "\(third.all)")
-    }
-
-    /// Records log lines.
-    private final class Lines: LogHandler, Sendable {
-        private let lines = Mutex<[String]>([])
-        var all: [String] { lines.withLock { $0 } }
-        var logLevel: Logger.Level {
-            get { .trace }
-            set {}
-        }
-        var metadata: Logger.Metadata {
-            get { [:] }
-            set {}
-        }
-        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-            get { nil }
-            set {}
-        }
-
-        func log(event: LogEvent) {
-            lines.withLock { $0.append("\(event.level) \(event.message)") }
-        }
+        #expect(third.linesWithLevel.allSatisfy { !$0.hasPrefix("warning") }, "\(third.linesWithLevel)")
     }
 }

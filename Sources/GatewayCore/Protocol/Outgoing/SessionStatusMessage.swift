@@ -17,11 +17,14 @@ package struct SessionStatusMessage: OutgoingMessage {
     package var memoryBudget: Int
     /// The remaining units of each limit by configuration key; disabled limits are omitted.
     package var limits: [(name: StaticString, units: Double)]
+    /// The remaining amount of each quota of the user, by configuration key.
+    package var quotas: [SessionPolicy.NamedLimit]
     package var upstream: UpstreamState
 
     package init(
         _ id: MessageID?, session: ULID, counts: SessionCounts, roundTripNanoseconds: Int64?, connectedAt: Int64, expiresAt: Int64?,
-        memory: MemoryUsage, memoryBudget: Int, limits: [(name: StaticString, units: Double)], upstream: UpstreamState
+        memory: MemoryUsage, memoryBudget: Int, limits: [(name: StaticString, units: Double)], quotas: [SessionPolicy.NamedLimit] = [],
+        upstream: UpstreamState
     ) {
         self.id = id
         self.session = session
@@ -32,6 +35,7 @@ package struct SessionStatusMessage: OutgoingMessage {
         self.memory = memory
         self.memoryBudget = memoryBudget
         self.limits = limits
+        self.quotas = quotas
         self.upstream = upstream
     }
 
@@ -56,6 +60,7 @@ package struct SessionStatusMessage: OutgoingMessage {
         writer.member("memory", memory, budget: memoryBudget)
         writer.object("limits") { writer in
             for (name, units) in limits { writer.member(name, units) }
+            for quota in quotas { writer.member(named: quota.name, quota.value) }
         }
         writer.object("upstream") { $0.member("state", upstream.rawValue) }
     }
@@ -78,6 +83,7 @@ extension JSONWriter {
             writer.member("upstream_queue", memory.upstreamQueue)
             writer.member("upstream_answers", memory.upstreamAnswers)
             writer.member("requests", memory.requests)
+            writer.member("grant", memory.grant)
         }
     }
 }

@@ -29,6 +29,14 @@ extension JSONWriter {
         member("stream", request.stream)
         if let lang = request.lang { member("lang", lang) }
         if request.output.audio || request.output.format != nil || request.output.voice != nil { member("output", request.output) }
+        if let access = request.access {
+            member("user", access.user)
+            if !access.claims.isEmpty {
+                object("claims") { writer in
+                    for entry in access.claims { writer.member(named: entry.key, entry.value) }
+                }
+            }
+        }
         if !request.meta.isEmpty {
             object("meta") { writer in
                 for entry in request.meta { writer.member(named: entry.key, entry.value) }

@@ -54,6 +54,11 @@ final class RoutedLink: UpstreamLink, UpstreamEventSink, EventMailbox.Reader {
         let plan = isOnEngineLoop ? engine.value.plan : plans.current
         var request = request
         let route = plan.table.choose(request, path: request.path)
+        if let route, request.access?.allows(route: plan.table.routes[route].name) == false {
+            session?.deliver(UpstreamEvent(request.key, .failure(.routeForbidden, retryAfterMilliseconds: nil), isLast: true))
+            return
+        }
+        session?.routed(request.key, to: route.map { plan.routes[$0].tariff } ?? .unrouted)
         if let route, plan.routes[route].lines > 0, let session {
             request.conversation = session.conversation(
                 before: request.key, lines: plan.routes[route].lines, bytes: plan.routes[route].bytes)

@@ -13,12 +13,16 @@ package protocol UpstreamEventSink: AnyObject {
     /// This many bytes of the client's text or audio were written to an upstream or are no longer needed.
     func consumed(_ bytes: Int)
 
+    /// A request was routed to the upstreams of this tariff. Called before any event of the request.
+    func routed(_ request: RequestKey, to tariff: RouteTariff)
+
     /// The client has played at most this many bytes of the text of a spoken response.
     func played(_ bytes: Int, of request: RequestKey)
 }
 
 extension UpstreamEventSink {
     package func consumed(_ bytes: Int) {}
+    package func routed(_ request: RequestKey, to tariff: RouteTariff) {}
     package func played(_ bytes: Int, of request: RequestKey) {}
 }
 

@@ -52,6 +52,7 @@ package final class LoopbackLink: UpstreamLink {
     package func send(_ command: UpstreamCommand, audio: [UInt8]) {
         switch command {
         case .start(let request):
+            session?.routed(request.key, to: .unrouted)
             switch request.input {
             case .text(let text):
                 let isStreamed = request.stream && Words.count(in: text, upTo: Self.maxUnstreamedWords + 1) > Self.maxUnstreamedWords

@@ -210,10 +210,11 @@ final class ProcessService: UpstreamService {
         return access(path, X_OK) == 0
     }
 
-    /// The gateway's environment without its `PARLEY_` variables, which may contain secrets.
+    /// The gateway's environment without its `PARLEY_` variables, which may contain secrets, and without those of the service manager.
     private static let environment: [Environment.Key: String] = {
         var found: [Environment.Key: String] = [:]
-        for (name, value) in ProcessInfo.processInfo.environment where !name.hasPrefix("PARLEY_") {
+        for (name, value) in ProcessInfo.processInfo.environment {
+            guard !name.hasPrefix("PARLEY_"), !ActivatedSockets.isServiceManagerVariable(name) else { continue }
             if let key = Environment.Key(rawValue: name) { found[key] = value }
         }
         return found

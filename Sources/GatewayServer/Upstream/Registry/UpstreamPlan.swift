@@ -11,12 +11,16 @@ final class UpstreamPlan: Sendable {
         let chain: Chain
         let lines: Int
         let bytes: Int
+        let tariff: RouteTariff
 
         init(_ route: Route, upstreams: [Upstream]) {
             self.route = route
             let stages = route.upstreams.map { upstreams[$0] }
             chain = Chain(stages.map(\.stage), collectMaxBytes: route.collectMaxBytes, requiresSpeech: route.requiresSpeech)
             let models = stages.filter { $0.stage.role == .respond }.map(\.configuration)
+            tariff = RouteTariff(
+                route: route.name,
+                stages: stages.map { .init(role: $0.stage.role, upstream: $0.name, price: $0.configuration.price.price) })
             lines = models.map(\.historyMessages).max() ?? 0
             bytes = models.map(\.historyBytes).max() ?? 0
         }

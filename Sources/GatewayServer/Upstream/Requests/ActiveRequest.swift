@@ -173,6 +173,7 @@ extension ActiveRequest: UpstreamEventSink {
     package func deliver(_ event: consuming UpstreamEvent) -> Bool {
         let epilogue = event.isLast ? event.epilogue : nil
         let isLast = event.isLast
+        let spoken = isLast ? sentence?.request.text?.characterCount ?? 0 : 0
         if isLast { sentence = nil }
         if case .failure(let reason, let retryAfter, let isRetryable) = event.content {
             var failure = CallFailure(reason)
@@ -191,6 +192,7 @@ extension ActiveRequest: UpstreamEventSink {
             deliver(.audio(opening))
         }
         if isLast {
+            deliver(.sentence(characters: spoken))
             chain.speechCompleted()
             advance()
         }

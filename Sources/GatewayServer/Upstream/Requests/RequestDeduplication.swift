@@ -7,8 +7,8 @@ import Synchronization
 
 /// Request deduplication (single flight): identical concurrent requests share one call and its response.
 ///
-/// Requests are identical when their digests of route, session, `dedupe_key` and content are equal. With `dedupe: shared` the session is
-/// excluded, so that users share responses.
+/// Requests are identical when their digests of route, user (or session, without authentication), `dedupe_key`, claims and content are
+/// equal. With `dedupe: shared` the user is excluded, so that users with the same claims share responses.
 final class RequestDeduplication: Sendable {
     typealias Digest = SHA256Digest
 
@@ -26,7 +26,10 @@ final class RequestDeduplication: Sendable {
             hash.update(data: part)
         }
         add(Array(route.name.utf8))
-        add(route.sharing == .shared ? [] : Array(request.session.description.utf8))
+        let access = request.access
+        // Marked, so that no user can have the name of another client's session.
+        let subject = access.map { "user:" + $0.user } ?? "session:\(request.session)"
+        add(route.sharing == .shared ? [] : Array(subject.utf8))
         add(key)
         add(text)
         add(request.lang ?? [])
@@ -37,8 +40,13 @@ final class RequestDeduplication: Sendable {
             add(entry.key)
             add(entry.value)
         }
+        add([UInt8(truncatingIfNeeded: access?.claims.count ?? 0)])
+        for entry in access?.claims ?? [] {
+            add(entry.key)
+            add(entry.value)
+        }
         // Within a session the conversation differs only by the deduplicated requests themselves, so it isn't hashed.
-        for line in request.conversation where route.sharing == .shared {
+        for line in request.conversation where route.sharing == .shared || access != nil {
             add([line.speaker.rawValue])
             add(line.text)
         }

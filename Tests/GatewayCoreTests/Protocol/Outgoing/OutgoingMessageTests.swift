@@ -163,7 +163,7 @@ import Testing
             memoryBudget: 0, limits: [], upstream: .degraded)
         let parts =
             #""base":1024,"receive_buffer":1,"assembler":2,"deflate":3,"socket_queue":4,"outbox":5,"history":6,"duplicate_ids":7,"#
-            + #""upstream_queue":8,"upstream_answers":9,"requests":10}"#
+            + #""upstream_queue":8,"upstream_answers":9,"requests":10,"grant":0}"#
         #expect(
             json(message)
                 == #"{"type":"status","session":{"session_id":"00000000000000000000000001","messages_in":1,"messages_out":2,"errors":3,"#

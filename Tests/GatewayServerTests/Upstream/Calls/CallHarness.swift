@@ -4,6 +4,7 @@ import GatewayCore
 import Logging
 import NIOCore
 import NIOEmbedded
+import Support
 import Synchronization
 import Testing
 
@@ -177,27 +178,5 @@ final class CallHarness {
     var isFullyReleased: Bool {
         let now = pool.snapshot()
         return now.active == 0 && now.waiting == 0 && now.endpoints.allSatisfy { $0.outstanding == 0 } && loop.count == 0
-    }
-}
-
-/// Records log lines.
-private struct LogRecorder: LogHandler {
-    private final class Lines: Sendable {
-        let list = Mutex<[String]>([])
-    }
-
-    private let recorded = Lines()
-    var metadata: Logger.Metadata = [:]
-    var logLevel = Logger.Level.trace
-    var lines: [String] { recorded.list.withLock(\.self) }
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
-        recorded.list.withLock { $0.append(([event.message.description] + fields).joined(separator: " ")) }
     }
 }

@@ -32,6 +32,7 @@ import Testing
                     case .audioChunk(let chunk): "chunk \(chunk.count)"
                     case .unsentText: "unsent"
                     case .audioEnd: "audio end"
+                    case .sentence: "sentence"
                     case .status(let state, _, _): "status \(state)"
                     case .failure(let reason, _, _): "failure \(reason.code)"
                     }
