@@ -103,8 +103,8 @@ import Testing
     @Test(arguments: [
         "[", "![", "`", "``` `", "<a", "[a](", "*", "|", "# ", "> ", "- ", "&", "https://", "h", "[^a]:", "~~~\n", "\\", "<!--",
     ])
-    func `constructs opened a hundred thousand times are handled in linear time`(opening: String) {
-        let text = String(repeating: opening, count: 100_000 / opening.utf8.count)
+    func `constructs opened tens of thousands of times are handled in linear time`(opening: String) {
+        let text = String(repeating: opening, count: 30_000 / opening.utf8.count)
         #expect(speak(text).source == text.utf8.count)
         #expect(speak(text, cutEvery: 1000).source == text.utf8.count)
     }
@@ -113,7 +113,7 @@ import Testing
         for opening in ["[", "[a](", "`a", "https://a/", "<a ", "| - ", "[a]: ", "&a"] {
             var speech = SpeechText(stripsMarkdown: true)
             speech.append(Array(opening.utf8))
-            for _ in 0..<10_000 {
+            for _ in 0..<3000 {
                 speech.append(Array("a".utf8))
                 _ = speech.drain()
                 #expect(speech.heldBytes <= 2100)
