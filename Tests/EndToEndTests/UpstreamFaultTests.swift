@@ -183,7 +183,8 @@ import Testing
         let gateway = try await GatewayProcess(
             SharedGateways.withoutLimits.merging([
                 "upstreams.a.kind": "websocket", "upstreams.a.urls": "ws://127.0.0.1:\(double.port)", "routes.a.upstreams": "a",
-                "listen.loops": "1", "delivery.send_timeout": "1m",
+                "listen.loops": "1", "delivery.send_timeout": "5m", "upstreams.a.first_byte_timeout": "5m",
+                "upstreams.a.between_bytes_timeout": "5m", "upstreams.a.total_timeout": "5m",
             ]) { $1 })
         let slow = try await gateway.client(receiveBuffer: 4096)
         try await slow.socket.pauseReading()
