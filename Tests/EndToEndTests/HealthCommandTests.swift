@@ -55,9 +55,12 @@ import Testing
             try await Self.run(["health", "--listen", "--address", "127.0.0.1:\(gateway.port)"], in: gateway.directory)
                 == Outcome(1, "not ready: accepting"))
         try await gateway.stop()
+        let port = try ReservedPort()
+        let refusing = "127.0.0.1:\(port.number)"
         #expect(
-            try await Self.run(["health", "--address", address], in: gateway.directory)
-                == Outcome(69, "unreachable: \(address): Connection refused"))
+            try await Self.run(["health", "--address", refusing], in: gateway.directory)
+                == Outcome(69, "unreachable: \(refusing): Connection refused"))
+        withExtendedLifetime(port) {}
         #expect(try await Self.run(["health", "--address", "nonsense"], in: gateway.directory).status == 64)
         #expect(try await Self.run(["health", "--environment", "nowhere"], in: gateway.directory).status == 78)
     }

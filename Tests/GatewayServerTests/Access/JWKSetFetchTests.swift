@@ -173,16 +173,15 @@ import Testing
     }
 
     @Test func `a port without a server is an error with the system's reason`() async throws {
-        let server = try await ServerBootstrap.listening()
-        let port = server.localAddress?.port ?? 0
-        try await server.close()
-        let url = try #require(UpstreamURL("https://127.0.0.1:\(port)/"))
+        let port = try ReservedPort()
+        let url = try #require(UpstreamURL("https://127.0.0.1:\(port.number)/"))
         do {
             _ = try await JWKSetFetch.fetch(url, authority: nil)
             Issue.record("the fetch succeeded")
         } catch {
             #expect("\(error)" == "can't connect: Connection refused")
         }
+        withExtendedLifetime(port) {}
     }
 
     @Test func `cancelling the task closes the connection`() async throws {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import NIOHTTP1
+import Support
 import Testing
 
 @testable import GatewayServer
@@ -206,15 +207,15 @@ import Testing
     }
 
     @Test func `a refused TCP connection is reported as cannotConnect`() async throws {
-        let server = try CannedServer()
-        let url = server.url
-        try await server.stop()
+        let port = try ReservedPort()
+        let url = try WebSocketURL("ws://127.0.0.1:\(port.number)/v1/session")
         await #expect {
             _ = try await ClientWebSocket.connect(to: url)
         } throws: { error in
             guard case .cannotConnect(let reason)? = error as? ClientWebSocketError else { return false }
             return reason.contains("refused")
         }
+        withExtendedLifetime(port) {}
     }
 
     @Test func `a raw request is sent unchanged`() async throws {
