@@ -2,15 +2,15 @@
 
 /// The user of a session, and what the grant of its current or last connection permits.
 package struct SessionAccess: Sendable {
-    /// How long before its token expires a connection is told to renew it, in milliseconds. A connection with less than twice as much left
-    /// is told at half of what is left.
+    /// The longest time from `goaway` to the expiry of a token, in milliseconds. If less than twice this time is left when the token is
+    /// presented, `goaway` is sent after half of it.
     package static let longestNotice: Int64 = 60_000
 
     /// Nil without authentication. Unlike the grant, the user is stored.
     package private(set) var user: String?
     /// Nil without authentication, and until the session is attached for the first time after a restart.
     package private(set) var grant: Grant?
-    /// What requests carry to the upstream; nil without authentication.
+    /// The part of the grant that requests pass to the upstream; nil without authentication.
     private(set) var request: RequestAccess?
     /// When `goaway` is due, in Unix milliseconds; `.max` when it was sent or isn't needed.
     private(set) var noticeAt = Int64.max
@@ -41,7 +41,7 @@ package struct SessionAccess: Sendable {
         noticeAt = grant.expiresAt - min(Self.longestNotice, left / 2)
     }
 
-    /// Restores the user and what the requests in flight carry.
+    /// Restores the user, and the part of the grant that the requests in flight have.
     mutating func restore(_ user: String) {
         self.user = user
         let request = RequestAccess(user: user, claims: [], routes: nil)
@@ -52,7 +52,7 @@ package struct SessionAccess: Sendable {
     mutating func noticeSent() { noticeAt = .max }
 }
 
-/// What a request carries of the grant of its session: for the upstream, for routing, and for request deduplication.
+/// The part of a session's grant that each of its requests has: for the upstream, for routing, and for request deduplication.
 package final class RequestAccess: Sendable {
     package let user: String
     /// The claim `parley.meta`.

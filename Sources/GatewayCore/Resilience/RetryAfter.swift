@@ -47,10 +47,7 @@ package enum RetryAfter {
             // 60 is a leap second.
             let second = number(bytes[23...24]), second <= 60
         else { return nil }
-        // Years counted from March have the leap day at the end, so the days before a month depend only on its number.
-        let years = month < 2 ? year - 1 : year
-        let dayOfYear = (153 * ((Int64(month) + 10) % 12) + 2) / 5 + day - 1
-        let days = years * 365 + years / 4 - years / 100 + years / 400 + dayOfYear - 719_468
+        let days = GregorianDate(year: Int(year), month: month + 1, day: Int(day)).daysSince1970
         return ((days * 24 + hour) * 60 + minute) * 60 + second
     }
 

@@ -28,7 +28,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// Creates the day of a date; nil if there is no such date.
     package init?(year: Int, month: Int, day: Int) {
         guard (0...9999).contains(year), (1...12).contains(month), (1...31).contains(day) else { return nil }
-        self.init(clamping: Self.days(year, month, day))
+        self.init(clamping: GregorianDate(year: year, month: month, day: day).daysSince1970)
         guard date == (year, month, day) else { return nil }
     }
 
@@ -41,7 +41,7 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// The first day of the month.
     package var monthStart: UTCDay {
         let (year, month, _) = date
-        return UTCDay(clamping: Self.days(year, month, 1))
+        return UTCDay(clamping: GregorianDate(year: year, month: month, day: 1).daysSince1970)
     }
 
     /// The first day of the month that is `count` months later, or earlier if negative.
@@ -49,28 +49,13 @@ package struct UTCDay: Hashable, Comparable, Sendable, CustomStringConvertible {
         let (year, month, _) = date
         let index = year * 12 + month - 1 + count
         let years = index >= 0 ? index / 12 : (index - 11) / 12
-        return UTCDay(clamping: Self.days(years, index - years * 12 + 1, 1))
-    }
-
-    /// The number of a date. The years are counted from March, so that the leap day is the last day of its year.
-    private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int64 {
-        let year = month <= 2 ? year - 1 : year
-        let era = (year >= 0 ? year : year - 399) / 400
-        let yearOfEra = year - era * 400
-        let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
-        return Int64(era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468)
+        return UTCDay(clamping: GregorianDate(year: years, month: index - years * 12 + 1, day: 1).daysSince1970)
     }
 
     /// Year, month and day of the Gregorian calendar.
     package var date: (year: Int, month: Int, day: Int) {
-        let shifted = Int(number) + 719_468
-        let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
-        let dayOfEra = shifted - era * 146_097
-        let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)
-        let fromMarch = (5 * dayOfYear + 2) / 153
-        let month = fromMarch < 10 ? fromMarch + 3 : fromMarch - 9
-        return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, dayOfYear - (153 * fromMarch + 2) / 5 + 1)
+        let date = GregorianDate(daysSince1970: Int64(number))
+        return (date.year, date.month, date.day)
     }
 
     /// The date of RFC 3339: `2026-02-28`.

@@ -4,18 +4,10 @@ package import GatewayCore
 
 /// Decides which clients get in: verifies tokens, and limits the connections of each user. Shared by all event loops.
 package final class AccessControl: Sendable {
-    /// The result of verifying a token.
-    package enum Verification: Sendable {
-        case granted(Grant)
-        case rejected(TokenFault)
-        /// No known key matches, but one may after ``refreshKeys``.
-        case unknownKey
-    }
-
     package let mode: AuthenticationMode
     package let users: UserConnections
     /// Verifies a token at a time in Unix milliseconds. Takes no longer than a few signature checks.
-    package let verify: @Sendable (String, Int64) -> Verification
+    package let verify: @Sendable (String, Int64) -> TokenAuthority.Outcome
     /// Fetches the keys again, unless they were fetched recently, and calls the closure on any thread when that has ended.
     package let refreshKeys: @Sendable (@escaping @Sendable () -> Void) -> Void
     /// Spends one use of a token with a limited number of uses, and returns whether it had one left.
@@ -24,7 +16,7 @@ package final class AccessControl: Sendable {
     package let refund: @Sendable (Grant) -> Void
 
     package init(
-        mode: AuthenticationMode, users: UserConnections, verify: @escaping @Sendable (String, Int64) -> Verification,
+        mode: AuthenticationMode, users: UserConnections, verify: @escaping @Sendable (String, Int64) -> TokenAuthority.Outcome,
         refreshKeys: @escaping @Sendable (@escaping @Sendable () -> Void) -> Void = { $0() },
         spend: @escaping @Sendable (Grant) -> Bool = { _ in true }, refund: @escaping @Sendable (Grant) -> Void = { _ in }
     ) {

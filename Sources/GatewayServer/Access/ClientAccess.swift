@@ -6,7 +6,7 @@ package import Logging
 
 /// The parts that authenticate clients: the keys and rules for tokens, the JWK sets, and the connections of users.
 package struct ClientAccess: Sendable {
-    /// What upgrades and sessions use.
+    /// The keys, the rules and the users, for upgrades and sessions.
     package let control: AccessControl
     package let tokens: TokenAuthority
     /// A service: fetches the JWK sets.
@@ -27,13 +27,7 @@ package struct ClientAccess: Sendable {
         }
         control = AccessControl(
             mode: configuration.auth.mode, users: UserConnections(policy: UserConnections.Policy(configuration)),
-            verify: { token, now in
-                switch tokens.verify(token, now: now) {
-                case .granted(let grant): .granted(grant)
-                case .rejected(let fault): .rejected(fault)
-                case .unknownKey: .unknownKey
-                }
-            },
+            verify: { tokens.verify($0, now: $1) },
             refreshKeys: { completion in keySets.requestRefresh { _ in completion() } },
             spend: { tokens.spend($0, now: LoopClock.wallMilliseconds()) }, refund: { tokens.refund($0) })
         self.tokens = tokens

@@ -167,7 +167,7 @@ package final class ConnectionLimits: Sendable {
         }
     }
 
-    /// Returns how long an address must wait until another token is verified (`auth.failures_per_minute`); nil when it needn't.
+    /// Returns how long an address must wait until another token is verified (`auth.failures_per_minute`); nil if it may present one now.
     package func tokenWait(of address: ClientAddress, now: Instant) -> Instant.Duration? {
         guard !address.isExempt else { return nil }
         return state.withLock { $0.usages[address]?.tokenFailures.wait(for: 1, at: $0.policy.tokenFailures, now: now) }

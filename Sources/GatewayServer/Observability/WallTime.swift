@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import FoundationEssentials
+import GatewayCore
 
 /// A point in time in UTC, formatted for log lines.
 ///
@@ -21,21 +22,12 @@ package struct WallTime: Sendable, Hashable {
     /// Appends `2026-01-02T03:04:05.678Z` (RFC 3339), 24 bytes in the years 0 to 9999.
     package func appendDateAndTime(to bytes: inout [UInt8]) {
         let (days, _) = split()
-        // The count starts at 0000-03-01, so that the leap day is the last day of its year; 400 years have 146,097 days.
-        let shifted = days &+ 719_468
-        let era = (shifted >= 0 ? shifted : shifted &- 146_096) / 146_097
-        let dayOfEra = shifted &- era &* 146_097
-        let yearOfEra = (dayOfEra &- dayOfEra / 1460 &+ dayOfEra / 36_524 &- dayOfEra / 146_096) / 365
-        let dayOfYear = dayOfEra &- (365 &* yearOfEra &+ yearOfEra / 4 &- yearOfEra / 100)
-        let fromMarch = (5 &* dayOfYear &+ 2) / 153
-        let day = dayOfYear &- (153 &* fromMarch &+ 2) / 5 &+ 1
-        let month = fromMarch < 10 ? fromMarch &+ 3 : fromMarch &- 9
-        let year = yearOfEra &+ era &* 400 &+ (month <= 2 ? 1 : 0)
-        Self.append(year, digits: 4, to: &bytes)
+        let date = GregorianDate(daysSince1970: days)
+        Self.append(Int64(date.year), digits: 4, to: &bytes)
         bytes.append(UInt8(ascii: "-"))
-        Self.append(month, digits: 2, to: &bytes)
+        Self.append(Int64(date.month), digits: 2, to: &bytes)
         bytes.append(UInt8(ascii: "-"))
-        Self.append(day, digits: 2, to: &bytes)
+        Self.append(Int64(date.day), digits: 2, to: &bytes)
         bytes.append(UInt8(ascii: "T"))
         appendTime(to: &bytes)
         bytes.append(UInt8(ascii: "Z"))

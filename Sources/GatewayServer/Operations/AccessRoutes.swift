@@ -65,7 +65,7 @@ struct AccessRoutes {
             do throws(TokenRequest.Fault) {
                 minted = try await access.mint(try TokenRequest(json: body))
             } catch {
-                throw Self.invalid(error.detail)
+                throw OperationsProblem.invalid(error.detail)
             }
             return try Response.json(Minted(token: minted.token, expiresAt: minted.expiresAt))
         }
@@ -73,13 +73,13 @@ struct AccessRoutes {
             let body = try await Self.body(request)
             guard let user = context.parameters.get("name").flatMap({ try? RequestTarget.decoded($0[...]) }), TokenRules.isValid(user: user)
             else {
-                throw Self.invalid("the user must be 1 to 128 characters of printable ASCII")
+                throw OperationsProblem.invalid("the user must be 1 to 128 characters of printable ASCII")
             }
             let before: Int64
             do throws(TokenRequest.Fault) {
                 before = try RevocationRequest(json: body).before ?? access.now()
             } catch {
-                throw Self.invalid(error.detail)
+                throw OperationsProblem.invalid(error.detail)
             }
             let closed: Int
             do throws(Revocations.Full) {
@@ -96,9 +96,5 @@ struct AccessRoutes {
     private static func body(_ request: Request) async throws -> [UInt8] {
         let body = try await request.collectBody(upTo: maximumBodyBytes, "body too large; the limit is \(maximumBodyBytes) bytes")
         return Array(body.readableBytesView)
-    }
-
-    private static func invalid(_ detail: String) -> OperationsProblem {
-        OperationsProblem(status: .badRequest, code: .invalidMessage, detail: detail)
     }
 }

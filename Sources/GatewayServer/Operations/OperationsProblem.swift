@@ -19,6 +19,11 @@ struct OperationsProblem: Error {
     /// Whether the connection closes after the response.
     var closes = false
 
+    /// Returns the problem of a request whose parameters or body are invalid: 400.
+    static func invalid(_ detail: String) -> OperationsProblem {
+        OperationsProblem(status: .badRequest, code: .invalidMessage, detail: detail)
+    }
+
     /// Returns the response.
     ///
     /// - Parameter correlationID: the correlation id of the log lines about the request.

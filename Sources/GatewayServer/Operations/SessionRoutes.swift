@@ -47,20 +47,15 @@ struct SessionRoutes {
         let query = request.uri.queryParameters
         var cursor: ULID?
         if let text = query["cursor"] {
-            guard let id = ULID(String(text)) else { throw Self.invalid("invalid cursor; pass the cursor of the previous page") }
+            guard let id = ULID(String(text)) else { throw OperationsProblem.invalidCursor }
             cursor = id
         }
-        var limit = Self.pageSize
-        if let text = query["limit"] {
-            guard let number = Int(text), (1...Self.maximumPageSize).contains(number) else {
-                throw Self.invalid("limit must be a number from 1 to \(Self.maximumPageSize)")
-            }
-            limit = number
-        }
+        let limit = try request.pageSize(upTo: Self.maximumPageSize, default: Self.pageSize)
         var filter = SessionOperations.Filter.live
         if let text = query["state"] {
             guard let known = SessionOperations.Filter(rawValue: String(text)) else {
-                throw Self.invalid("state must be one of \(SessionOperations.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
+                throw OperationsProblem.invalid(
+                    "state must be one of \(SessionOperations.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             filter = known
         }
@@ -96,7 +91,9 @@ struct SessionRoutes {
         let id = try Self.id(context)
         let format: ReportFormat
         if let text = request.uri.queryParameters["format"] {
-            guard let known = ReportFormat(rawValue: String(text)) else { throw Self.invalid("format must be json, csv or html") }
+            guard let known = ReportFormat(rawValue: String(text)) else {
+                throw OperationsProblem.invalid("format must be json, csv or html")
+            }
             format = known
         } else {
             guard let preferred = ReportFormat(accept: request.headers[.accept] ?? "") else {
@@ -123,7 +120,7 @@ struct SessionRoutes {
         do throws(SessionAnnotationPatch.Fault) {
             patch = try SessionAnnotationPatch(json: Array(body.readableBytesView))
         } catch {
-            throw Self.invalid(error.detail)
+            throw OperationsProblem.invalid(error.detail)
         }
         guard let details = try await sessions.annotate(id, patch) else { throw Self.unknownSession }
         return try Response.json(details)
@@ -141,9 +138,5 @@ struct SessionRoutes {
 
     private static var unknownSession: OperationsProblem {
         OperationsProblem(status: .notFound, code: .notFound, detail: "there is no such session")
-    }
-
-    private static func invalid(_ detail: String) -> OperationsProblem {
-        OperationsProblem(status: .badRequest, code: .invalidMessage, detail: detail)
     }
 }

@@ -27,17 +27,11 @@ struct UsageRoutes {
         var after: [String]?
         if let text = parameters["cursor"] {
             guard let values = UsageCursor.values(String(text)), values.count == query.grouping.count, !values.isEmpty else {
-                throw Self.invalid("invalid cursor; pass the cursor of the previous page")
+                throw OperationsProblem.invalidCursor
             }
             after = values
         }
-        var limit = Self.pageSize
-        if let text = parameters["limit"] {
-            guard let number = Int(text), (1...Self.maximumPageSize).contains(number) else {
-                throw Self.invalid("limit must be a number from 1 to \(Self.maximumPageSize)")
-            }
-            limit = number
-        }
+        let limit = try request.pageSize(upTo: Self.maximumPageSize, default: Self.pageSize)
         switch ReportFormat(accept: request.headers[.accept] ?? "") {
         case .json:
             var response = try Response.json(try await page(query, after: after, limit: limit))
@@ -96,7 +90,7 @@ struct UsageRoutes {
         func time(_ name: Substring) throws -> Int64? {
             guard let text = parameters[name] else { return nil }
             guard let time = UsageTime.milliseconds(String(text)) else {
-                throw invalid("\(name) must be an RFC 3339 date, such as 2026-01-31, or Unix milliseconds")
+                throw OperationsProblem.invalid("\(name) must be an RFC 3339 date, such as 2026-01-31, or Unix milliseconds")
             }
             return time
         }
@@ -107,25 +101,21 @@ struct UsageRoutes {
             return day.start < time ? day.next : day
         }
         let last = end ?? today.monthStart(addingMonths: 1)
-        guard first < last else { throw invalid("from must be before to") }
+        guard first < last else { throw OperationsProblem.invalid("from must be before to") }
         var query = UsageQuery(days: first..<last)
         if let user = parameters["user"] {
-            guard (1...128).contains(user.utf8.count) else { throw invalid("user must have 1 to 128 characters") }
+            guard (1...128).contains(user.utf8.count) else { throw OperationsProblem.invalid("user must have 1 to 128 characters") }
             query.user = String(user)
         }
         for text in parameters[values: "group"] {
             for name in text.split(separator: ",", omittingEmptySubsequences: false) {
                 guard let column = UsageQuery.Column(rawValue: String(name)), !query.grouping.contains(column) else {
-                    throw invalid(
+                    throw OperationsProblem.invalid(
                         "group must be \(UsageQuery.Column.allCases.map(\.rawValue).joined(separator: ", ")), or several, each once")
                 }
                 query.grouping.append(column)
             }
         }
         return query
-    }
-
-    private static func invalid(_ detail: String) -> OperationsProblem {
-        OperationsProblem(status: .badRequest, code: .invalidMessage, detail: detail)
     }
 }

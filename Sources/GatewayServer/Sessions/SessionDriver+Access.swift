@@ -33,7 +33,7 @@ extension SessionDriver {
         }
     }
 
-    private func verify(_ token: String, of connection: Connection) -> AccessControl.Verification {
+    private func verify(_ token: String, of connection: Connection) -> TokenAuthority.Outcome {
         let verification = loop.shared.access.verify(token, loop.effects.wall)
         switch verification {
         case .granted(let grant):

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import Glibc
+import GatewayCore
 
 /// The choices from which ``SetupPlan`` makes a working set of files.
 package struct SetupOptions: Sendable {
@@ -53,9 +53,7 @@ package struct SetupOptions: Sendable {
 
     /// Whether a name is an IP address, or a host name of at most 253 bytes with labels of 1 to 63 letters, digits and hyphens (RFC 1123 §2.1).
     package static func isHost(_ name: String) -> Bool {
-        // Bytes, because `in6_addr` belongs to a different module for each way of linking.
-        var address = [UInt8](repeating: 0, count: 16)
-        if inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1 { return true }
+        guard NetworkAddress(name) == nil else { return true }
         let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         return name.utf8.count <= 253
             && labels.allSatisfy { label in

@@ -39,11 +39,8 @@ struct OperationsClient {
     private static let timeout = Duration.seconds(30)
 
     func sessions(state: String, tag: String?, limit: Int, after cursor: String?) async throws -> SessionPage {
-        var query = [("state", state), ("limit", "\(limit)")]
-        if let tag { query.append(("tag", tag)) }
-        if let cursor { query.append(("cursor", cursor)) }
-        let text = query.map { "\($0)=\(Self.escaped($1))" }.joined(separator: "&")
-        let body = try await get("/v1/sessions?" + text)
+        let body = try await get(
+            Self.target("/v1/sessions", [("state", state), ("limit", "\(limit)"), ("tag", tag), ("cursor", cursor)]))
         guard let page = try? JSONDecoder().decode(SessionPage.self, from: Data(body)) else { throw Failure.undecodable }
         return page
     }
@@ -95,8 +92,14 @@ struct OperationsClient {
         }
     }
 
+    /// Returns a request target with the parameters that have a value.
+    static func target(_ path: String, _ query: [(name: String, value: String?)]) -> String {
+        let text = query.compactMap { name, value in value.map { "\(name)=\(escaped($0))" } }.joined(separator: "&")
+        return path + (text.isEmpty ? "" : "?" + text)
+    }
+
     /// Percent-encodes a query value (RFC 3986 §2.3).
-    static func escaped(_ text: String) -> String {
+    private static func escaped(_ text: String) -> String {
         var allowed = CharacterSet.alphanumerics.intersection(CharacterSet(charactersIn: Unicode.Scalar(0)...Unicode.Scalar(127)))
         allowed.insert(charactersIn: "-._~")
         return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""

@@ -61,9 +61,7 @@ struct Usage: AsyncParsableCommand {
     private var columns: [UsageQuery.Column] { group?.split(separator: ",").compactMap { UsageQuery.Column(rawValue: String($0)) } ?? [] }
 
     private func target(_ cursor: String?) -> String {
-        let query = [("user", user), ("from", from), ("to", to), ("group", group), ("cursor", cursor)]
-        let text = query.compactMap { name, value in value.map { "\(name)=\(OperationsClient.escaped($0))" } }.joined(separator: "&")
-        return "/v1/usage" + (text.isEmpty ? "" : "?" + text)
+        OperationsClient.target("/v1/usage", [("user", user), ("from", from), ("to", to), ("group", group), ("cursor", cursor)])
     }
 }
 
