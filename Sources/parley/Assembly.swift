@@ -120,7 +120,7 @@ enum Assembly {
         let operations = OperationsServer(
             address: configuration.operations.address, inherited: sockets[.operations],
             requiresToken: configuration.environment == .production,
-            token: { configurationService.current.operations.token }, health: health,
+            tokens: { configurationService.current.operations.allTokens }, health: health,
             snapshot: {
                 await snapshot(
                     gateway, configurationService.current, shared: shared, reports: reports, logs: logs, started: started)

@@ -29,6 +29,22 @@ extension ConfigurationSection {
         package var address = SocketEndpoint(host: "127.0.0.1", port: 9464)
         /// Bearer token of everything except health. Never nil in production, nor if `address` isn't loopback. A secret.
         package var token: String?
+        /// `operations.tokens`: further tokens by name, with the rights that each one grants.
+        package var tokens: [String: Token] = [:]
+
+        package struct Token: Sendable, Equatable {
+            /// Nil when the secret is missing, which is a problem. A secret.
+            package var secret: String?
+            package var rights: [OperationsRight] = []
+        }
+
+        /// All tokens of the listener.
+        package var allTokens: [OperationsToken] {
+            [token.map { OperationsToken($0) }].compactMap(\.self)
+                + tokens.sorted { $0.key < $1.key }.compactMap { name, token in
+                    token.secret.map { OperationsToken($0, identity: OperationsIdentity(name: name, rights: Set(token.rights))) }
+                }
+        }
     }
 
     /// `logging.*`: log lines on standard output.

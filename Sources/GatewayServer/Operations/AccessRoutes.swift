@@ -28,14 +28,15 @@ package struct AccessOperations: Sendable {
 }
 
 /// The routes of tokens: mint, revoke.
-struct AccessRoutes {
+struct AccessRoutes: OperationsRouteGroup {
     /// The maximum size of a body in bytes. A token of 8192 bytes has at most 6 KB of claims.
     static let maximumBodyBytes = 16_000
 
     let access: AccessOperations
 
-    /// The methods of each path, for `Allow`.
-    static let methods = ["/v1/tokens": "POST", "/v1/users/:name/revoke": "POST"]
+    var routes: [OperationsRoute] {
+        [OperationsRoute("/v1/tokens", [.post: .operate]), OperationsRoute("/v1/users/:name/revoke", [.post: .operate])]
+    }
 
     private struct Minted: Encodable {
         var token: String

@@ -7,17 +7,16 @@ import HummingbirdCore
 import NIOCore
 
 /// The routes of the gateway's life cycle: drain, and the configuration in effect.
-struct LifecycleRoutes {
+struct LifecycleRoutes: OperationsRouteGroup {
     /// Nil where there is nothing to drain, as in tests.
     let drain: (@Sendable () async -> DrainReport)?
     let configuration: (@Sendable () throws -> [UInt8])?
 
-    /// The methods of each path, for `Allow`.
-    var methods: [String: String] {
-        var methods: [String: String] = [:]
-        if drain != nil { methods["/v1/gateway/drain"] = "POST" }
-        if configuration != nil { methods["/v1/gateway/configuration"] = "GET, HEAD" }
-        return methods
+    var routes: [OperationsRoute] {
+        var routes: [OperationsRoute] = []
+        if drain != nil { routes.append(OperationsRoute("/v1/gateway/drain", [.post: .operate])) }
+        if configuration != nil { routes.append(OperationsRoute("/v1/gateway/configuration", [.get: .read])) }
+        return routes
     }
 
     func add(to router: Router<OperationsRequestContext>) {

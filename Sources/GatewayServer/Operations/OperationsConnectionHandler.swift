@@ -10,6 +10,9 @@ import NIOHTTP1
 /// extend neither. The last byte of a response is written within `requestTimeout` of the head of its request. Body bytes beyond `bodyBytes`
 /// are discarded: the route has rejected the body by then.
 ///
+/// A stream of events has no deadline as a whole: each of its writes completes within `requestTimeout`, and the connection closes when the
+/// client closes its side.
+///
 /// The connection closes after a response with `Connection: close`, a rejection (400, 401, 403, 408, 413), and any response to HTTP/1.0.
 /// The client has ``OperationsLimits/lingerTimeout`` to read the response: closing with unread bytes would reset the connection and lose
 /// the response.
@@ -32,6 +35,9 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
     private var closesAfterResponse = false
     private var isLingering = false
     private var isInputClosed = false
+    /// Whether the response that is being written is a stream of events, and the number of its writes that haven't completed.
+    private var isStreaming = false
+    private var pendingWrites = 0
     private let servesOneRequest: Bool
     private var deadline: Scheduled<Void>?
 
@@ -106,7 +112,7 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if case ChannelEvent.inputClosed = event {
             isInputClosed = true
-            if isLingering { context.close(promise: nil) }
+            if isLingering || isStreaming { context.close(promise: nil) }
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -129,7 +135,14 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
             }
             // HTTP/1.0 has no chunked encoding (RFC 9112 §6.1): the end of the connection is the end of the body.
             if isLast, isLastHTTP10, head.headers["Content-Length"].isEmpty { head.version = .http1_0 }
+            isStreaming = head.headers.first(name: "Content-Type") == EventStream.contentType
+            if isStreaming {
+                guard !isInputClosed else { return context.close(promise: promise) }
+                cancel()
+            }
             context.write(wrapOutboundOut(.head(head)), promise: promise)
+        case .body where isStreaming:
+            writeEvent(context, data, promise)
         case .body:
             context.write(data, promise: promise)
         case .end:
@@ -140,9 +153,25 @@ final class OperationsConnectionHandler: ChannelDuplexHandler, RemovableChannelH
         }
     }
 
+    private func writeEvent(_ context: ChannelHandlerContext, _ data: NIOAny, _ promise: EventLoopPromise<Void>?) {
+        let promise = promise ?? context.eventLoop.makePromise(of: Void.self)
+        pendingWrites += 1
+        if pendingWrites == 1 { schedule(limits.requestTimeout, context) }
+        let bound = NIOLoopBound((handler: self, context: context), eventLoop: context.eventLoop)
+        promise.futureResult.whenComplete { _ in bound.value.handler.eventWritten(bound.value.context) }
+        context.write(data, promise: promise)
+    }
+
+    private func eventWritten(_ context: ChannelHandlerContext) {
+        pendingWrites -= 1
+        guard isStreaming, context.channel.isActive else { return }
+        if pendingWrites == 0 { cancel() } else { schedule(limits.requestTimeout, context) }
+    }
+
     /// Handles the write of a response's last byte to the socket.
     private func responseWritten(_ context: ChannelHandlerContext) {
         pendingResponses = max(0, pendingResponses - 1)
+        isStreaming = false
         cancel()
         guard context.channel.isActive, !isLingering else { return }
         setWaiting(pendingResponses == 0 || isReceiving)

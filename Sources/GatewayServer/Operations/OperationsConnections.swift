@@ -11,6 +11,8 @@ final class OperationsConnections: Sendable {
     private struct State {
         var limit: OperationsConnectionLimit<ObjectIdentifier>
         var channels: [ObjectIdentifier: any Channel] = [:]
+        /// The connections that receive a stream of events, which ends with the connection.
+        var streams: Set<ObjectIdentifier> = []
         var isQuiescing = false
     }
 
@@ -35,6 +37,7 @@ final class OperationsConnections: Sendable {
             state.withLock { state in
                 state.limit.remove(id)
                 state.channels[id] = nil
+                state.streams.remove(id)
             }
         }
         return admission.service
@@ -44,14 +47,27 @@ final class OperationsConnections: Sendable {
         state.withLock { $0.limit.setWaiting(ObjectIdentifier(channel), isWaiting, at: Self.now) }
     }
 
-    /// Closes idle connections, those that serve a request after its response, and new ones at once.
+    /// Begins a stream of events on a connection. Returns false at the limit of streams, and during a shutdown.
+    func beginStream(on channel: ObjectIdentifier, limit: Int) -> Bool {
+        state.withLock { state in
+            guard !state.isQuiescing, state.channels[channel] != nil, state.streams.count < limit else { return false }
+            state.streams.insert(channel)
+            return true
+        }
+    }
+
+    /// Closes idle connections, those that serve a request after its response, and new ones and those with a stream of events at once.
     func quiesce() {
-        let channels = state.withLock { state in
+        let (channels, streams) = state.withLock { state in
             state.isQuiescing = true
-            return Array(state.channels.values)
+            return (Array(state.channels.values), state.streams)
         }
         for channel in channels {
-            channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            if streams.contains(ObjectIdentifier(channel)) {
+                channel.close(promise: nil)
+            } else {
+                channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent())
+            }
         }
     }
 

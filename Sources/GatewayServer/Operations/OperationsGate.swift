@@ -19,6 +19,8 @@ package struct OperationsGate: Sendable, Hashable {
         package var origin: String?
         package var fetchSite: String?
         package var authorization: String?
+        /// Whether the route needs no token, as health.
+        package var isOpen = false
 
         package init(path: String, host: String?) {
             self.path = path
@@ -27,7 +29,7 @@ package struct OperationsGate: Sendable, Hashable {
     }
 
     package enum Verdict: Sendable, Hashable {
-        case pass
+        case pass(OperationsIdentity)
         /// 400: no `Host`, or more than one (RFC 9112 §3.2).
         case invalidHost
         /// 403: the `Host` is a foreign name.
@@ -59,8 +61,9 @@ package struct OperationsGate: Sendable, Hashable {
         self.init(host: address.host, requiresToken: requiresToken || !address.isLoopback)
     }
 
-    /// - Parameter token: the token that is configured now; nil and empty both mean none.
-    package func verdict(on request: Request, token: String?) -> Verdict {
+    /// - Parameter tokens: the tokens that are configured now; an empty one isn't a token.
+    package func verdict(on request: Request, tokens: [OperationsToken]) -> Verdict {
+        let tokens = tokens.filter { !$0.secret.isEmpty }
         guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }
         let isHealth = Self.isHealth(request.path)
         guard isHealth || isListenerHost(host) else { return .foreignHost }
@@ -69,10 +72,13 @@ package struct OperationsGate: Sendable, Hashable {
         case nil, "same-origin", "none": break
         default: return .foreignOrigin
         }
-        if isHealth { return .pass }
-        guard let token, !token.isEmpty else { return requiresToken ? .noTokenConfigured : .pass }
-        guard let authorization = request.authorization, Self.presents(authorization, token: token) else { return .unauthorized }
-        return .pass
+        if isHealth || request.isOpen { return .pass(.unidentified) }
+        guard !tokens.isEmpty else { return requiresToken ? .noTokenConfigured : .pass(.anyone) }
+        guard let presented = request.authorization.flatMap({ Self.token(in: $0) }) else { return .unauthorized }
+        // Every token is compared, so that the time tells nothing about which one is close.
+        var identity: OperationsIdentity?
+        for token in tokens where Self.areEqual(presented, Array(token.secret.utf8)) { identity = identity ?? token.identity }
+        return identity.map { .pass($0) } ?? .unauthorized
     }
 
     /// Whether a path is one of the router's health paths. The comparison is exact, so that no other spelling of a path is treated as
@@ -108,14 +114,12 @@ package struct OperationsGate: Sendable, Hashable {
         return String(name)
     }
 
-    /// Whether an `Authorization` field consists of `Bearer` and the token (RFC 6750 §2.1).
-    private static func presents(_ authorization: String, token: String) -> Bool {
+    /// Returns the token of an `Authorization` field that consists of `Bearer` and a token (RFC 6750 §2.1); nil for another field.
+    private static func token(in authorization: String) -> ArraySlice<UInt8>? {
         let scheme = "bearer "
         let bytes = Array(authorization.utf8)
-        guard bytes.count > scheme.utf8.count,
-            zip(bytes, scheme.utf8).allSatisfy({ ($0 | 0x20) == $1 })
-        else { return false }
-        return areEqual(bytes[scheme.utf8.count...], Array(token.utf8))
+        guard bytes.count > scheme.utf8.count, zip(bytes, scheme.utf8).allSatisfy({ ($0 | 0x20) == $1 }) else { return nil }
+        return bytes[scheme.utf8.count...]
     }
 
     /// Compares in a time that depends only on the length of `secret`, so that the secret can't be guessed byte by byte.

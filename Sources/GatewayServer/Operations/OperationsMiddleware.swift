@@ -9,8 +9,7 @@ import Logging
 /// The outermost middleware: turns errors into problem responses, and adds the header fields that protect every response from browsers and
 /// caches.
 struct OperationsProblemMiddleware: RouterMiddleware {
-    /// The methods of each path, for `Allow` (RFC 9110 §15.5.6); `:id` matches an id and `:name` a name.
-    let methods: [String: String]
+    let table: OperationsRouteTable
 
     func handle(
         _ request: Request, context: OperationsRequestContext,
@@ -41,8 +40,7 @@ struct OperationsProblemMiddleware: RouterMiddleware {
     }
 
     private func notFound(_ request: Request) -> OperationsProblem {
-        let path = request.uri.path.split(separator: "/")
-        guard let allowed = methods.first(where: { Self.matches($0.key.split(separator: "/"), path) })?.value else {
+        guard let allowed = table.route(request.uri.path)?.allow else {
             return OperationsProblem(status: .notFound, code: .notFound, detail: "unknown path")
         }
         return OperationsProblem(
@@ -51,19 +49,11 @@ struct OperationsProblemMiddleware: RouterMiddleware {
     }
 }
 
-extension OperationsProblemMiddleware {
-    fileprivate static func matches(_ pattern: [Substring], _ path: [Substring]) -> Bool {
-        pattern.count == path.count
-            && zip(pattern, path).allSatisfy { wanted, part in
-                wanted == part || wanted == ":name" || (wanted == ":id" && ULID(String(part)) != nil)
-            }
-    }
-}
-
-/// Applies the ``OperationsGate`` before requests are routed.
+/// Applies the ``OperationsGate`` and the rights of the routes before requests are routed.
 struct OperationsGateMiddleware: RouterMiddleware {
     let gate: OperationsGate
-    let token: @Sendable () -> String?
+    let table: OperationsRouteTable
+    let tokens: @Sendable () -> [OperationsToken]
 
     func handle(
         _ request: Request, context: OperationsRequestContext,
@@ -75,14 +65,25 @@ struct OperationsGateMiddleware: RouterMiddleware {
         checked.origin = request.headers[.origin]
         checked.fetchSite = request.headers[.secFetchSite]
         checked.authorization = request.headers[.authorization]
-        let verdict = gate.verdict(on: checked, token: token())
-        guard let problem = Self.problem(verdict) else {
-            var context = context
-            context.hidesDetails = !gate.isListenerHost(checked.host)
-            return try await next(request, context)
+        let access = table.route(request.uri.path)?.access(request.method)
+        checked.isOpen = access == .open
+        let verdict = gate.verdict(on: checked, tokens: tokens())
+        guard case .pass(let identity) = verdict else {
+            context.logger.info("operations request rejected", metadata: ["reason": .string("\(verdict)"), "path": .string(checked.path)])
+            throw Self.problem(verdict)
         }
-        context.logger.info("operations request rejected", metadata: ["reason": .string("\(verdict)"), "path": .string(checked.path)])
-        throw problem
+        if case .right(let right)? = access, !identity.rights.contains(right) {
+            context.logger.info(
+                "operations request rejected",
+                metadata: [
+                    "reason": .string("missing right \(right.rawValue)"), "path": .string(checked.path), "token": "\(identity.name)",
+                ])
+            throw OperationsProblem.missingRight(right)
+        }
+        var context = context
+        context.identity = identity
+        context.hidesDetails = !gate.isListenerHost(checked.host)
+        return try await next(request, context)
     }
 
     static func path(of request: Request) -> String {
@@ -90,9 +91,9 @@ struct OperationsGateMiddleware: RouterMiddleware {
         return String(target.prefix { $0 != "?" })
     }
 
-    private static func problem(_ verdict: OperationsGate.Verdict) -> OperationsProblem? {
+    private static func problem(_ verdict: OperationsGate.Verdict) -> OperationsProblem {
         switch verdict {
-        case .pass: nil
+        case .pass: OperationsProblem(status: .internalServerError, code: .internal, detail: "the request was admitted")
         case .invalidHost:
             OperationsProblem(status: .badRequest, code: .forbidden, detail: "exactly one Host header is required")
         case .foreignHost:
@@ -103,7 +104,7 @@ struct OperationsGateMiddleware: RouterMiddleware {
         case .unauthorized:
             OperationsProblem(
                 status: .unauthorized, code: .unauthorized,
-                detail: "missing or wrong token; send Authorization: Bearer and operations.token",
+                detail: "missing or wrong token; send Authorization: Bearer and a token of operations.token or operations.tokens",
                 fields: [.wwwAuthenticate: "Bearer realm=\"parley operations\""])
         case .noTokenConfigured:
             OperationsProblem(status: .forbidden, code: .forbidden, detail: "rejected until operations.token is configured")
@@ -127,7 +128,14 @@ struct OperationsCapacityMiddleware: RouterMiddleware {
                 detail: "Connection limit reached (\(limits.connections)); retry after 1 s", fields: [.retryAfter: "1"])
         }
         try request.rejectBody(over: limits.bodyBytes, "request body too large; the limit is \(limits.bodyBytes) bytes")
-        return try await next(request, context)
+        let response = try await next(request, context)
+        guard response.headers[.contentType] == EventStream.contentType, request.method != .head else { return response }
+        guard connections.beginStream(on: context.connection, limit: limits.streams) else {
+            throw OperationsProblem(
+                status: .serviceUnavailable, code: .connectionLimit,
+                detail: "Limit of event streams reached (\(limits.streams)); close one and retry", fields: [.retryAfter: "5"])
+        }
+        return response
     }
 }
 

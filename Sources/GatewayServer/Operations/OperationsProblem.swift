@@ -24,6 +24,10 @@ struct OperationsProblem: Error {
         OperationsProblem(status: .badRequest, code: .invalidMessage, detail: detail)
     }
 
+    static func missingRight(_ right: OperationsRight) -> OperationsProblem {
+        OperationsProblem(status: .forbidden, code: .forbidden, detail: "the token lacks the right \(right.rawValue)")
+    }
+
     /// Returns the response.
     ///
     /// - Parameter correlationID: the correlation id of the log lines about the request.

@@ -12,12 +12,24 @@ struct OperationsRequestContext: RequestContext {
     let connection: ObjectIdentifier
     /// Whether the request's `Host` is a foreign name, which is allowed for health; the response then has no details.
     var hidesDetails = false
+    /// The operator that sent the request; set before it is routed.
+    var identity = OperationsIdentity.unidentified
+    /// The IP address of the client; nil if it isn't known.
+    let address: String?
 
     init(source: ApplicationRequestContextSource) {
         self.coreContext = CoreRequestContextStorage(source: source)
         self.connection = ObjectIdentifier(source.channel)
+        self.address = source.channel.remoteAddress?.ipAddress
         var generator = SystemRandomNumberGenerator()
         self.correlationID = ULID(unixMilliseconds: WallTime.now().unixMilliseconds, using: &generator)
         self.logger[metadataKey: "correlation_id"] = .string(correlationID.description)
+    }
+
+    func has(_ right: OperationsRight) -> Bool { identity.rights.contains(right) }
+
+    /// Throws 403 if the operator lacks a right that a part of the request requires, beside the right of the route.
+    func require(_ right: OperationsRight) throws(OperationsProblem) {
+        guard has(right) else { throw .missingRight(right) }
     }
 }

@@ -13,25 +13,25 @@ struct OperationsRoutes {
     let snapshot: @Sendable () async -> GatewaySnapshot
     let reload: @Sendable () async -> ReloadReport
     let resetUpstream: @Sendable (String) -> UpstreamStatistics?
-    let sessions: SessionRoutes
-    let access: AccessRoutes?
-    let lifecycle: LifecycleRoutes
-    let usage: UsageRoutes
+    let groups: [any OperationsRouteGroup]
+
+    /// The paths of this type, without those of ``groups``.
+    private static let routes = [
+        OperationsRoute("/livez", [.get: .open, .options: .open]), OperationsRoute("/readyz", [.get: .open, .options: .open]),
+        OperationsRoute("/health", [.get: .open, .options: .open]), OperationsRoute("/v1/gateway", [.get: .read]),
+        OperationsRoute("/v1/gateway/reload", [.post: .operate]), OperationsRoute("/v1/upstreams/:name/reset", [.post: .operate]),
+    ]
+
+    var table: OperationsRouteTable { OperationsRouteTable(routes: Self.routes + groups.flatMap(\.routes)) }
 
     func router(
-        gate: OperationsGate, token: @escaping @Sendable () -> String?, limits: OperationsLimits, connections: OperationsConnections
+        gate: OperationsGate, tokens: @escaping @Sendable () -> [OperationsToken], limits: OperationsLimits,
+        connections: OperationsConnections
     ) -> Router<OperationsRequestContext> {
+        let table = table
         let router = Router(context: OperationsRequestContext.self, options: .autoGenerateHeadEndpoints)
-        router.add(
-            middleware: OperationsProblemMiddleware(
-                methods: [
-                    "/livez": "GET, HEAD, OPTIONS", "/readyz": "GET, HEAD, OPTIONS", "/health": "GET, HEAD, OPTIONS",
-                    "/v1/gateway": "GET, HEAD",
-                    "/v1/gateway/reload": "POST", "/v1/upstreams/:name/reset": "POST",
-                ].merging(SessionRoutes.methods) { first, _ in first }
-                    .merging(access == nil ? [:] : AccessRoutes.methods) { first, _ in first }
-                    .merging(lifecycle.methods) { first, _ in first }.merging(UsageRoutes.methods) { first, _ in first }))
-        router.add(middleware: OperationsGateMiddleware(gate: gate, token: token))
+        router.add(middleware: OperationsProblemMiddleware(table: table))
+        router.add(middleware: OperationsGateMiddleware(gate: gate, table: table, tokens: tokens))
         router.add(middleware: OperationsCapacityMiddleware(limits: limits, connections: connections))
         // Load balancers also check with OPTIONS, the default method of HAProxy's `option httpchk`.
         for method in [HTTPRequest.Method.get, .options] { addHealth(to: router, method) }
@@ -54,10 +54,7 @@ struct OperationsRoutes {
             }
             return try Response.json(upstream)
         }
-        sessions.add(to: router)
-        access?.add(to: router)
-        lifecycle.add(to: router)
-        usage.add(to: router)
+        for group in groups { group.add(to: router) }
         return router
     }
 

@@ -16,7 +16,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     private let inherited: InheritedSockets.Socket?
     private let limits: OperationsLimits
     private let gate: OperationsGate
-    private let token: @Sendable () -> String?
+    private let tokens: @Sendable () -> [OperationsToken]
     private let routes: OperationsRoutes
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
@@ -26,7 +26,8 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - address: `operations.address`; port 0: the system chooses a free port.
     ///   - inherited: the listening socket of the service manager; nil to bind the address.
     ///   - requiresToken: whether a token is required on loopback, too, as in production. Any other address always requires one.
-    ///   - token: returns the current `operations.token`; called for every request, since a reload can change it.
+    ///   - tokens: returns the current `operations.token` and `operations.tokens`; called for every request, since a reload can change
+    ///     them.
     ///   - snapshot: returns the current counters.
     ///   - sessions: the operations on sessions.
     ///   - usage: the usage of users; nil for none.
@@ -35,18 +36,19 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - configuration: returns the configuration in effect, as JSON.
     ///   - resetUpstream: closes the breakers of an upstream, by name; returns nil if there is no such upstream.
     ///   - access: mints and revokes tokens; nil: the routes of tokens don't exist.
+    ///   - features: further features with routes
     ///   - logger: the logger of the listener and of Hummingbird.
     ///   - onRunning: called once with the bound address.
     package init(
         address: SocketEndpoint, inherited: InheritedSockets.Socket? = nil, requiresToken: Bool,
         limits: OperationsLimits = OperationsLimits(),
-        token: @escaping @Sendable () -> String?,
+        tokens: @escaping @Sendable () -> [OperationsToken],
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
         sessions: SessionOperations, usage: (any UsageArchive)? = nil,
         reload: @escaping @Sendable () async -> ReloadReport,
         drain: (@Sendable () async -> DrainReport)? = nil, configuration: (@Sendable () throws -> [UInt8])? = nil,
         resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, access: AccessOperations? = nil,
-        eventLoopGroup: any EventLoopGroup,
+        features: [OperationsFeature] = [], eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) {
@@ -55,12 +57,13 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.inherited = inherited
         self.limits = limits
         self.gate = OperationsGate(listeningOn: address, requiresToken: requiresToken)
-        self.token = token
+        self.tokens = tokens
         self.routes = OperationsRoutes(
             health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
-            sessions: SessionRoutes(sessions: sessions), access: access.map { AccessRoutes(access: $0) },
-            lifecycle: LifecycleRoutes(drain: drain, configuration: configuration),
-            usage: UsageRoutes(archive: usage ?? UsageLedger()))
+            groups: [
+                SessionRoutes(sessions: sessions), LifecycleRoutes(drain: drain, configuration: configuration),
+                UsageRoutes(archive: usage ?? UsageLedger()),
+            ] + [access.map { AccessRoutes(access: $0) } as (any OperationsRouteGroup)?].compactMap(\.self) + features.map(\.group))
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning
@@ -71,7 +74,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
 
     package func run() async throws {
         let connections = OperationsConnections(limits)
-        let router = routes.router(gate: gate, token: token, limits: limits, connections: connections)
+        let router = routes.router(gate: gate, tokens: tokens, limits: limits, connections: connections)
         let listener = OperationsListener(address: address, inherited: inherited, connections: connections, logger: logger)
         let channel = OperationsChannel(
             responder: OperationsListener.responder(router, logger: logger), limits: limits, connections: connections)

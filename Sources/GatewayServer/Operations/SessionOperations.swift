@@ -83,16 +83,19 @@ package struct SessionOperations: Sendable {
     }
 
     /// Returns a rendered report, from the cache if it can't change any more.
-    func report(of id: ULID, as format: ReportFormat) async throws -> [UInt8]? {
-        let depth = depth()
-        let key = ReportCache.Key(id: id, format: format, depth: depth)
+    ///
+    /// - Parameter withContent: false to omit texts, title and notes, even if `reports.content` is `full`
+    func report(of id: ULID, as format: ReportFormat, withContent: Bool) async throws -> [UInt8]? {
+        let depth = withContent ? depth() : min(depth(), .metadata)
+        let key = ReportCache.Key(id: id, format: format, depth: depth, hasAnnotation: withContent)
         // The report may have been removed meanwhile, because it expired or the store was full.
         if let content = cache.content(for: key) {
             if try await archive.hasReport(of: id) { return content }
             cache.purge(id)
         }
         let generation = cache.generation
-        guard let details = try await session(id, depth: depth) else { return nil }
+        guard var details = try await session(id, depth: depth) else { return nil }
+        if !withContent { details.removeContent() }
         let content = try Self.render(details, as: format)
         if details.session.state == .ended { cache.keep(content, for: key, since: generation) }
         return content

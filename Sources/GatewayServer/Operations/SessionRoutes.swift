@@ -8,7 +8,7 @@ import HummingbirdCore
 import NIOCore
 
 /// The routes of sessions: list, show, report, annotate, close, erase.
-struct SessionRoutes {
+struct SessionRoutes: OperationsRouteGroup {
     /// The default and the maximum number of sessions per page.
     static let pageSize = 50
     static let maximumPageSize = 500
@@ -17,16 +17,20 @@ struct SessionRoutes {
 
     let sessions: SessionOperations
 
-    /// The methods of each path, for `Allow`.
-    static let methods = [
-        "/v1/sessions": "GET, HEAD", "/v1/sessions/:id": "DELETE, GET, HEAD, PATCH", "/v1/sessions/:id/report": "GET, HEAD",
-        "/v1/sessions/:id/close": "POST",
-    ]
+    /// Titles and notes require the right `content` in addition to that of the route, as does the transcript of a report.
+    var routes: [OperationsRoute] {
+        [
+            OperationsRoute("/v1/sessions", [.get: .read]),
+            OperationsRoute("/v1/sessions/:id", [.get: .read, .patch: .content, .delete: .erase]),
+            OperationsRoute("/v1/sessions/:id/report", [.get: .read]), OperationsRoute("/v1/sessions/:id/close", [.post: .operate]),
+        ]
+    }
 
     func add(to router: Router<OperationsRequestContext>) {
-        router.get("/v1/sessions") { [self] request, _ in try await list(request) }
+        router.get("/v1/sessions") { [self] request, context in try await list(request, withContent: context.has(.content)) }
         router.get("/v1/sessions/:id") { [self] _, context in
-            guard let details = try await sessions.session(try Self.id(context), withTranscript: false) else { throw Self.unknownSession }
+            guard var details = try await sessions.session(try Self.id(context), withTranscript: false) else { throw Self.unknownSession }
+            if !context.has(.content) { details.removeContent() }
             return try Response.json(details)
         }
         router.get("/v1/sessions/:id/report") { [self] request, context in try await report(request, context) }
@@ -43,7 +47,7 @@ struct SessionRoutes {
 
     // MARK: Lists
 
-    private func list(_ request: Request) async throws -> Response {
+    private func list(_ request: Request, withContent: Bool) async throws -> Response {
         let query = request.uri.queryParameters
         var cursor: ULID?
         if let text = query["cursor"] {
@@ -61,17 +65,27 @@ struct SessionRoutes {
         }
         let tag = query["tag"].map(String.init)
         guard request.headers[.accept]?.contains("application/x-ndjson") == true else {
-            return try Response.json(await sessions.page(after: cursor, limit: limit, filter: filter, tag: tag))
+            return try Response.json(
+                await page(after: cursor, limit: limit, filter: filter, tag: tag, withContent: withContent))
         }
-        return stream(after: cursor, filter: filter, tag: tag)
+        return stream(after: cursor, filter: filter, tag: tag, withContent: withContent)
+    }
+
+    private func page(
+        after cursor: ULID?, limit: Int, filter: SessionOperations.Filter, tag: String?, withContent: Bool
+    ) async throws -> SessionPage {
+        var page = try await sessions.page(after: cursor, limit: limit, filter: filter, tag: tag)
+        if !withContent { for index in page.sessions.indices { page.sessions[index].removeContent() } }
+        return page
     }
 
     /// Streams all sessions, one per line, with one page at a time in memory.
-    private func stream(after cursor: ULID?, filter: SessionOperations.Filter, tag: String?) -> Response {
-        let body = ResponseBody { [sessions] writer in
+    private func stream(after cursor: ULID?, filter: SessionOperations.Filter, tag: String?, withContent: Bool) -> Response {
+        let body = ResponseBody { [self] writer in
             var next = cursor
             repeat {
-                let page = try await sessions.page(after: next, limit: Self.maximumPageSize, filter: filter, tag: tag)
+                let page = try await page(
+                    after: next, limit: Self.maximumPageSize, filter: filter, tag: tag, withContent: withContent)
                 var lines = ByteBuffer()
                 for session in page.sessions {
                     lines.writeBytes(try SortedJSON.encode(session))
@@ -102,7 +116,9 @@ struct SessionRoutes {
             }
             format = preferred
         }
-        guard let content = try await sessions.report(of: id, as: format) else { throw Self.unknownSession }
+        guard let content = try await sessions.report(of: id, as: format, withContent: context.has(.content)) else {
+            throw Self.unknownSession
+        }
         var headers: HTTPFields = [.contentType: format.contentType, .vary: "Accept"]
         switch format {
         case .json: break

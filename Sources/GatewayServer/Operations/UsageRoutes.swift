@@ -7,15 +7,14 @@ import HummingbirdCore
 import NIOCore
 
 /// The route of usage reports.
-struct UsageRoutes {
+struct UsageRoutes: OperationsRouteGroup {
     /// The default and the maximum number of groups per page.
     static let pageSize = 1000
     static let maximumPageSize = 10_000
 
     let archive: any UsageArchive
 
-    /// The methods of each path, for `Allow`.
-    static let methods = ["/v1/usage": "GET, HEAD"]
+    var routes: [OperationsRoute] { [OperationsRoute("/v1/usage", [.get: .read])] }
 
     func add(to router: Router<OperationsRequestContext>) {
         router.get("/v1/usage") { [self] request, _ in try await report(request, wall: LoopClock.wallMilliseconds()) }

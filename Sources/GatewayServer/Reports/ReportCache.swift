@@ -10,11 +10,14 @@ package final class ReportCache: Sendable {
         package var format: ReportFormat
         /// The value of `reports.content` when the report was rendered.
         package var depth: ReportDepth
+        /// Whether the report contains the session's title and notes.
+        package var hasAnnotation: Bool
 
-        package init(id: ULID, format: ReportFormat, depth: ReportDepth) {
+        package init(id: ULID, format: ReportFormat, depth: ReportDepth, hasAnnotation: Bool = true) {
             self.id = id
             self.format = format
             self.depth = depth
+            self.hasAnnotation = hasAnnotation
         }
     }
 

@@ -26,7 +26,18 @@ extension SessionSummary {
     }
 }
 
+extension SessionSummary {
+    /// Removes everything that requires the right `content`.
+    mutating func removeContent() { title = nil }
+}
+
 extension SessionDetails {
+    /// Removes everything that requires the right `content`, except a transcript, which isn't read without that right.
+    mutating func removeContent() {
+        session.removeContent()
+        notes = nil
+    }
+
     /// Creates the view of an ended session.
     ///
     /// - Parameter depth: ``ReportDepth/head`` omits the transcript

@@ -6,6 +6,8 @@ package import NIOCore
 package struct OperationsLimits: Sendable {
     /// At the limit, the connection that has been idle longest is closed for a new one.
     package var connections = 64
+    /// Connections of ``connections`` that may receive a stream of events at a time.
+    package var streams = 32
     /// Additional connections when all ``connections`` are busy: for health only.
     package var healthConnections = 16
     /// The time from accepting a connection to the end of its first request head.

@@ -5,15 +5,35 @@ import Testing
 
 @Suite struct OperationsGateTests {
     private let gate = OperationsGate(host: "Gateway.internal", requiresToken: false)
+    private static let operatorIdentity = OperationsIdentity(name: "operator", rights: Set(OperationsRight.allCases))
+
+    /// A verdict without the identity of the operator.
+    enum Outcome: Sendable, Hashable {
+        case pass, invalidHost, foreignHost, foreignOrigin, unauthorized, noTokenConfigured
+
+        init(_ verdict: OperationsGate.Verdict) {
+            self =
+                switch verdict {
+                case .pass: .pass
+                case .invalidHost: .invalidHost
+                case .foreignHost: .foreignHost
+                case .foreignOrigin: .foreignOrigin
+                case .unauthorized: .unauthorized
+                case .noTokenConfigured: .noTokenConfigured
+                }
+        }
+    }
 
     private func verdict(
         _ path: String = "/v1/gateway", host: String? = "127.0.0.1:9464", token: String? = nil,
         _ change: (inout OperationsGate.Request) -> Void = { _ in }
-    ) -> OperationsGate.Verdict {
+    ) -> Outcome {
         var request = OperationsGate.Request(path: path, host: host)
         change(&request)
-        return gate.verdict(on: request, token: token)
+        return Outcome(gate.verdict(on: request, tokens: Self.tokens(token)))
     }
+
+    private static func tokens(_ token: String?) -> [OperationsToken] { token.map { [OperationsToken($0)] } ?? [] }
 
     @Test(arguments: [
         "127.0.0.1", "127.0.0.1:9464", "10.1.2.3:1", "[::1]:9464", "[::1]", "[2001:db8::1]:80", "localhost", "LOCALHOST:9464",
@@ -56,8 +76,8 @@ import Testing
     @Test(
         arguments: [
             ("same-origin", .pass), ("none", .pass), ("cross-site", .foreignOrigin), ("same-site", .foreignOrigin), ("", .foreignOrigin),
-        ] as [(String, OperationsGate.Verdict)])
-    func `Sec-Fetch-Site other than same-origin and none is rejected`(site: String, expected: OperationsGate.Verdict) {
+        ] as [(String, Outcome)])
+    func `Sec-Fetch-Site other than same-origin and none is rejected`(site: String, expected: Outcome) {
         #expect(verdict { $0.fetchSite = site } == expected)
     }
 
@@ -79,8 +99,8 @@ import Testing
             ("Basic secret", .unauthorized), ("Bearer  secret", .unauthorized), ("Bearer secret ", .unauthorized),
             ("Bearersecret", .unauthorized),
             ("Bearer secret, Bearer secret", .unauthorized),
-        ] as [(String, OperationsGate.Verdict)])
-    func `only the exact token is accepted`(field: String, expected: OperationsGate.Verdict) {
+        ] as [(String, Outcome)])
+    func `only the exact token is accepted`(field: String, expected: Outcome) {
         #expect(verdict("/v1/gateway", token: "secret") { $0.authorization = field } == expected)
     }
 
@@ -89,12 +109,12 @@ import Testing
         strict.requiresToken = true
         var request = OperationsGate.Request(path: "/v1/gateway", host: "localhost")
         request.authorization = "Bearer "
-        #expect(strict.verdict(on: request, token: nil) == .noTokenConfigured)
-        #expect(strict.verdict(on: request, token: "") == .noTokenConfigured)
+        #expect(Outcome(strict.verdict(on: request, tokens: Self.tokens(nil))) == .noTokenConfigured)
+        #expect(Outcome(strict.verdict(on: request, tokens: Self.tokens(""))) == .noTokenConfigured)
         request.authorization = "Bearer secret"
-        #expect(strict.verdict(on: request, token: "secret") == .pass)
+        #expect(Outcome(strict.verdict(on: request, tokens: Self.tokens("secret"))) == .pass)
         request.path = "/readyz"
-        #expect(strict.verdict(on: request, token: nil) == .pass)
+        #expect(Outcome(strict.verdict(on: request, tokens: Self.tokens(nil))) == .pass)
     }
 
     @Test(
@@ -106,5 +126,27 @@ import Testing
         let address = try #require(SocketEndpoint(text))
         #expect(OperationsGate(listeningOn: address, requiresToken: false).requiresToken == isRequired)
         #expect(OperationsGate(listeningOn: address, requiresToken: true).requiresToken)
+    }
+
+    @Test func `a token identifies its operator; without tokens everyone has all rights, and health has none`() {
+        let tokens = [
+            OperationsToken("secret"), OperationsToken("reader", identity: OperationsIdentity(name: "grafana", rights: [.read])),
+            // A token that two names share is the first one's.
+            OperationsToken("reader", identity: OperationsIdentity(name: "second", rights: [.erase])),
+        ]
+        var request = OperationsGate.Request(path: "/v1/gateway", host: "localhost")
+        request.authorization = "Bearer secret"
+        #expect(gate.verdict(on: request, tokens: tokens) == .pass(Self.operatorIdentity))
+        request.authorization = "Bearer reader"
+        #expect(gate.verdict(on: request, tokens: tokens) == .pass(OperationsIdentity(name: "grafana", rights: [.read])))
+        request.authorization = "Bearer reade"
+        #expect(gate.verdict(on: request, tokens: tokens) == .unauthorized)
+        request.authorization = nil
+        #expect(
+            gate.verdict(on: request, tokens: []) == .pass(OperationsIdentity(name: "anonymous", rights: Set(OperationsRight.allCases))))
+        request.isOpen = true
+        #expect(gate.verdict(on: request, tokens: tokens) == .pass(OperationsIdentity(name: "anonymous", rights: [])))
+        request.origin = "https://evil.example"
+        #expect(gate.verdict(on: request, tokens: tokens) == .foreignOrigin)
     }
 }

@@ -34,12 +34,15 @@ struct OperationsHarness: Sendable {
 
     /// A token that a test can change while the listener runs.
     final class TokenBox: Sendable {
-        private let value: Mutex<String?>
+        private let value: Mutex<[OperationsToken]>
 
-        init(_ value: String?) { self.value = Mutex(value) }
+        init(_ value: String?) { self.value = Mutex(Self.tokens(value)) }
 
-        func set(_ token: String?) { value.withLock { $0 = token } }
-        func get() -> String? { value.withLock { $0 } }
+        func set(_ token: String?) { value.withLock { $0 = Self.tokens(token) } }
+        func set(_ tokens: [OperationsToken]) { value.withLock { $0 = tokens } }
+        func get() -> [OperationsToken] { value.withLock { $0 } }
+
+        private static func tokens(_ token: String?) -> [OperationsToken] { token.map { [OperationsToken($0)] } ?? [] }
     }
 
     static let snapshot: GatewaySnapshot = {
@@ -65,6 +68,7 @@ struct OperationsHarness: Sendable {
     static func run(
         token: String? = nil, requiresToken: Bool = false, limits: OperationsLimits = .init(), reload: ReloadReport = ReloadReport(),
         reloadsAfter release: Task<Void, Never>? = nil, access: AccessOperations? = nil, usage: (any UsageArchive)? = nil,
+        features: [OperationsFeature] = [],
         _ body: @Sendable @escaping (OperationsHarness) async throws -> Void
     ) async throws {
         let health = HealthRegistry()
@@ -73,7 +77,7 @@ struct OperationsHarness: Sendable {
         let (addresses, running) = AsyncStream.makeStream(of: SocketAddress.self)
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let server = OperationsServer(
-            address: SocketEndpoint(host: "127.0.0.1", port: 0), requiresToken: requiresToken, limits: limits, token: { box.get() },
+            address: SocketEndpoint(host: "127.0.0.1", port: 0), requiresToken: requiresToken, limits: limits, tokens: { box.get() },
             health: health,
             snapshot: { snapshot },
             sessions: SessionOperations(
@@ -87,7 +91,7 @@ struct OperationsHarness: Sendable {
             resetUpstream: { name in
                 name == "chat" ? UpstreamStatistics(name: name, kind: "openai", state: "ready", active: 0, waiting: 0, endpoints: []) : nil
             },
-            access: access, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
+            access: access, features: features, eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
             onRunning: { running.yield($0) })
         let group = ServiceGroup(services: [server], logger: quiet)
         try await withThrowingTaskGroup(of: Void.self) { tasks in
