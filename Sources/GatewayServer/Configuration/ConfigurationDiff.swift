@@ -38,6 +38,7 @@ package struct ConfigurationDiff: Sendable, Equatable {
         // Blocks are added and removed as a whole.
         applied.upstreams = read.upstreams
         applied.routes = read.routes
+        applied.operations.tokens = read.operations.tokens
     }
 
     /// Whether nothing changed. The contents of certificate and key files may still have changed.

@@ -160,9 +160,8 @@ struct ConfigurationFile {
 
     /// Returns the known names that a misspelled key may stand for.
     private static func known(near key: String) -> [String] {
-        let parts = key.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
-        guard parts.count == 3, ConfigurationKey.blockGroups.contains(parts[0]) else { return ConfigurationKey.all.map(\.name) }
-        return ConfigurationKey.Block(group: parts[0], name: parts[1]).keys.map(\.name)
+        guard let (group, rest) = ConfigurationKey.blockParts(key), rest.count == 2 else { return ConfigurationKey.all.map(\.name) }
+        return ConfigurationKey.Block(group: group, name: rest[0]).keys.map(\.name)
     }
 
     /// Whether a node is a block, and not the value of a dotted key.

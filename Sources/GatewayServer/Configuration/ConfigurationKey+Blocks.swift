@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// Keys of named blocks: `upstreams.<name>.urls` and `routes.<name>.type`.
+/// Keys of named blocks: `upstreams.<name>.urls`, `routes.<name>.type`, `operations.tokens.<name>.secret`.
 ///
 /// The keys of a block are created for each name that a layer sets, and are then treated like any other key.
 extension ConfigurationKey {
     /// The groups that consist of blocks.
-    static let blockGroups = ["upstreams", "routes"]
+    static let blockGroups = ["upstreams", "routes", "operations.tokens"]
+
+    /// Splits a name below a group of blocks into the group and the parts after it: `operations.tokens`, `[grafana, secret]`. Returns nil for
+    /// another name.
+    static func blockParts(_ name: some StringProtocol) -> (group: String, rest: [String])? {
+        for group in blockGroups where name.hasPrefix(group + ".") {
+            return (group, String(name).dropFirst(group.count + 1).split(separator: ".", omittingEmptySubsequences: false).map(String.init))
+        }
+        return nil
+    }
 
     /// A named block of the configuration: `upstreams.chat`.
     struct Block: Hashable, Comparable {
@@ -22,9 +31,10 @@ extension ConfigurationKey {
 
         /// Returns the block that a key or flag belongs to if the block's name isn't allowed; nil otherwise.
         static func misnamed(in name: String) -> Block? {
-            let parts = (name.hasPrefix("--") ? name.dropFirst(2) : name[...]).split(separator: ".", omittingEmptySubsequences: false)
-            guard parts.count >= 2, blockGroups.contains(String(parts[0])), !isValid(parts[1]) else { return nil }
-            return Block(group: String(parts[0]), name: String(parts[1]))
+            guard let (group, rest) = blockParts(name.hasPrefix("--") ? name.dropFirst(2) : name[...]), let name = rest.first,
+                !isValid(name)
+            else { return nil }
+            return Block(group: group, name: name)
         }
 
         /// The nearest allowed name: `my_model` for `my-model`; nil if the name has no letter of a-z.
@@ -42,6 +52,7 @@ extension ConfigurationKey {
             switch group {
             case "upstreams": ConfigurationKey.upstream(name) + ConfigurationKey.upstreamLimits(name)
             case "routes": ConfigurationKey.route(name)
+            case "operations.tokens": ConfigurationKey.operationsToken(name)
             default: []
             }
         }
@@ -49,9 +60,8 @@ extension ConfigurationKey {
 
     /// The block that a key belongs to; nil for the keys of ``all``.
     var block: Block? {
-        let parts = components
-        guard parts.count == 3, Self.blockGroups.contains(parts[0]) else { return nil }
-        return Block(group: parts[0], name: parts[1])
+        guard let (group, rest) = Self.blockParts(name), rest.count == 2 else { return nil }
+        return Block(group: group, name: rest[0])
     }
 
     /// All keys of a configuration with these blocks, in the order of `gateway.yaml`.
@@ -63,22 +73,22 @@ extension ConfigurationKey {
     static func blocks(of configuration: GatewayConfiguration) -> Set<Block> {
         Set(
             configuration.upstreams.keys.map { Block(group: "upstreams", name: $0) }
-                + configuration.routes.keys.map { Block(group: "routes", name: $0) })
+                + configuration.routes.keys.map { Block(group: "routes", name: $0) }
+                + configuration.operations.tokens.keys.map { Block(group: "operations.tokens", name: $0) })
     }
 
     /// Returns the key of a name, inside or outside a block; nil if there is none.
     package static func named(_ name: String) -> ConfigurationKey? {
         if let key = byName[name] { return key }
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        guard parts.count == 3, blockGroups.contains(String(parts[0])), Block.isValid(parts[1]) else { return nil }
-        return Block(group: String(parts[0]), name: String(parts[1])).keys.first { $0.name == name }
+        guard let (group, rest) = blockParts(name), rest.count == 2, Block.isValid(rest[0]) else { return nil }
+        return Block(group: group, name: rest[0]).keys.first { $0.name == name }
     }
 
     /// Returns the key that an environment variable sets: `upstreams.chat.api_key` for `PARLEY_UPSTREAMS_CHAT_API_KEY`.
     static func variable(_ variable: String) -> ConfigurationKey? {
         if let key = byVariable[variable] { return key }
         for group in blockGroups {
-            let prefix = "PARLEY_\(group.uppercased())_"
+            let prefix = "PARLEY_\(group.uppercased().map { $0 == "." ? "_" : String($0) }.joined())_"
             guard variable.hasPrefix(prefix) else { continue }
             let rest = variable.dropFirst(prefix.count)
             // Names of blocks and fields may both contain underscores, so the longest matching field is used.
@@ -92,9 +102,9 @@ extension ConfigurationKey {
 
     /// Whether a name is that of a group of blocks or of a block: `upstreams`, `upstreams.chat`.
     static func isBlockGroup(_ name: String) -> Bool {
-        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        guard let group = parts.first, blockGroups.contains(String(group)) else { return false }
-        return parts.count == 1 || (parts.count == 2 && Block.isValid(parts[1]))
+        if blockGroups.contains(name) { return true }
+        guard let (_, rest) = blockParts(name) else { return false }
+        return rest.count == 1 && Block.isValid(rest[0])
     }
 
     private static func secret(_ name: String, _ path: ValuePath<String?>, _ meaning: String) -> ConfigurationKey {
@@ -249,6 +259,19 @@ extension ConfigurationKey {
                 allowed: "a map of per_1k_input_tokens, per_1k_output_tokens, per_audio_minute and per_1k_characters, numbers from 0",
                 meaning: "Price of the service, in a unit of your own, for the quotas and reports of cost.",
                 read: { only($0).flatMap { UpstreamPrice($0) } }, write: { $0.description }),
+        ]
+    }
+
+    private static func operationsToken(_ name: String) -> [ConfigurationKey] {
+        func key(_ field: String) -> String { "operations.tokens.\(name).\(field)" }
+        return [
+            ConfigurationKey(
+                key("secret"), \.[operationsToken: name].secret, isSecret: true, reload: .live, allowed: operationsTokenAllowed,
+                meaning: "The bearer token. A secret: prefer PARLEY_OPERATIONS_TOKENS_<NAME>_SECRET_FILE=/path to this key.",
+                read: { only($0).flatMap(token).map(Optional.some) }, write: { $0 }),
+            .list(
+                key("rights"), \.[operationsToken: name].rights, of: "\(alternatives(OperationsRight.allCases.map(\.rawValue)))",
+                reload: .live, "Rights of requests with this token.", read: { OperationsRight(rawValue: $0) }, write: { $0.rawValue }),
         ]
     }
 

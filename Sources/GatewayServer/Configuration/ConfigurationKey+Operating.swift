@@ -27,9 +27,10 @@ extension ConfigurationKey {
 
         .endpoint("operations.address", \.operations.address, "Address of the plain HTTP listener for health, metrics and operations."),
         ConfigurationKey(
-            "operations.token", \.operations.token, isSecret: true, reload: .live, allowed: "1 to 1024 visible ASCII characters",
+            "operations.token", \.operations.token, isSecret: true, reload: .live, allowed: operationsTokenAllowed,
             meaning:
-                "Bearer token of that listener, except for health. Required in production, and when operations.address isn't loopback. "
+                "Bearer token of that listener with all rights, except for health. Production and an address that isn't loopback require this key "
+                + "or operations.tokens. "
                 + "A secret: prefer PARLEY_OPERATIONS_TOKEN_FILE=/path to this key.",
             read: { only($0).flatMap(token).map(Optional.some) }, write: { $0 }),
 
@@ -56,8 +57,10 @@ extension ConfigurationKey {
     /// Keys by environment variable.
     static let byVariable: [String: ConfigurationKey] = Dictionary(all.map { ($0.variable, $0) }, uniquingKeysWith: { first, _ in first })
 
+    static let operationsTokenAllowed = "1 to 1024 visible ASCII characters"
+
     /// Returns the text if an `Authorization: Bearer` header can contain it as its token.
-    @Sendable private static func token(_ text: String) -> String? {
+    @Sendable static func token(_ text: String) -> String? {
         (1...1024).contains(text.utf8.count) && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? text : nil
     }
 }

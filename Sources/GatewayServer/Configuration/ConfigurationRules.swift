@@ -89,7 +89,11 @@ struct ConfigurationRules {
     }
 
     private mutating func checkOperations() {
-        guard configuration.operations.token == nil else { return }
+        for (name, token) in configuration.operations.tokens.sorted(by: { $0.key < $1.key }) {
+            if token.secret == nil { reject("operations.tokens.\(name).secret", allowed: "a token") }
+            if token.rights.isEmpty { reject("operations.tokens.\(name).rights", allowed: "at least one right") }
+        }
+        guard configuration.operations.allTokens.isEmpty else { return }
         if isProduction {
             reject(
                 "operations.token", allowed: "a token in production; set PARLEY_OPERATIONS_TOKEN_FILE", example: Self.operationsToken)

@@ -94,6 +94,11 @@ extension GatewayConfiguration {
         set { upstreams[name] = newValue }
     }
 
+    subscript(operationsToken name: String) -> ConfigurationSection.Operations.Token {
+        get { operations.tokens[name] ?? .init() }
+        set { operations.tokens[name] = newValue }
+    }
+
     subscript(route name: String) -> Route {
         get { routes[name] ?? Route() }
         set { routes[name] = newValue }

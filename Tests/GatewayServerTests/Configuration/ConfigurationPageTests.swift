@@ -44,6 +44,7 @@ struct ConfigurationPageTests {
         var configuration = environment.map { GatewayConfiguration.defaults(for: $0) } ?? GatewayConfiguration()
         configuration.upstreams["x"] = .init()
         configuration.routes["x"] = .init()
+        configuration.operations.tokens["x"] = .init()
         return configuration
     }
 

@@ -133,4 +133,35 @@ struct ConfigurationRulesTests {
         #expect(try keys(["--operations.address=0.0.0.0:1", "--operations.token="]) == ["operations.token"])
         #expect(try keys(["--operations.address=0.0.0.0:1", "--operations.token"]) == ["operations.token"])
     }
+
+    @Test func `a named token of the operations listener satisfies production, and requires a secret and a right`() throws {
+        let others = Self.production.filter { !$0.hasPrefix("--operations") }
+        let secret = "--operations.tokens.grafana.secret=s3cret"
+        #expect(try keys(others + [secret, "--operations.tokens.grafana.rights=read,push"]) == [])
+        #expect(
+            try keys(others + ["--operations.tokens.grafana.rights=read"]) == ["operations.tokens.grafana.secret", "operations.token"])
+        #expect(try keys(others + [secret]) == ["operations.tokens.grafana.rights"])
+        #expect(try keys([secret, "--operations.tokens.grafana.rights=read,write"]) == ["operations.tokens.grafana.rights"])
+        #expect(try keys(["--operations.tokens.Grafana.secret=x"]) == ["operations.tokens.Grafana"])
+        #expect(try keys(["--operations.tokens.grafana.right=read"]) == ["operations.tokens.grafana.right"])
+    }
+
+    @Test func `a named token is read from files, variables and secret files, and never shown`() throws {
+        let directory = try ConfigurationDirectory([
+            "gateway.yaml": "operations:\n  tokens:\n    grafana:\n      secret: s3cret\n      rights: [read]\n", "secret": "other\n",
+        ])
+        let loaded = try directory.load(
+            [],
+            [
+                "PARLEY_OPERATIONS_TOKENS_SUPPORT_SECRET_FILE": directory.path + "/secret",
+                "PARLEY_OPERATIONS_TOKENS_SUPPORT_RIGHTS": "read,content,supervise",
+            ])
+        #expect(
+            loaded.configuration.operations.allTokens == [
+                OperationsToken("s3cret", identity: OperationsIdentity(name: "grafana", rights: [.read])),
+                OperationsToken("other", identity: OperationsIdentity(name: "support", rights: [.read, .content, .supervise])),
+            ])
+        #expect(!loaded.listing.contains("s3cret"))
+        #expect(loaded.listing.contains("operations.tokens.grafana.secret"))
+    }
 }

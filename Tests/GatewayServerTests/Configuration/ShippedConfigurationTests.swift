@@ -83,7 +83,7 @@ struct ShippedConfigurationTests {
         }
     }
 
-    @Test(arguments: ["upstreams", "routes"]) func `gateway.yaml has every field of a block, at its default or with an example`(
+    @Test(arguments: ConfigurationKey.blockGroups) func `gateway.yaml has every field of a block, at its default or with an example`(
         group: String
     ) throws {
         // Each line of a block begins with "# "; the rest is YAML.
@@ -106,15 +106,18 @@ struct ShippedConfigurationTests {
         }
     }
 
-    @Test(arguments: ["upstreams", "routes"]) func `gateway.yaml has the default and the bounds of every field of a block`(group: String)
+    @Test(arguments: ConfigurationKey.blockGroups) func `gateway.yaml has the default and the bounds of every field of a block`(
+        group: String
+    )
         throws
     {
         let fields = try fields(ofFirst: group)
         // Fields with an example instead of the default.
-        let examples: Set = ["urls", "command", "api_key", "ca", "client_certificate", "upstreams"]
+        let examples: Set = ["urls", "command", "api_key", "ca", "client_certificate", "upstreams", "secret", "rights"]
         var none = GatewayConfiguration()
         none.upstreams["x"] = .init()
         none.routes["x"] = .init()
+        none.operations.tokens["x"] = .init()
         for key in ConfigurationKey.Block(group: group, name: "x").keys {
             let name = try #require(key.components.last)
             let (value, comment) = try #require(fields[name])

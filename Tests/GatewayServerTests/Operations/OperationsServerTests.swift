@@ -65,7 +65,8 @@ import Testing
                 #expect(
                     rejected.problem
                         == problem(
-                            401, "Unauthorized", "unauthorized", "missing or wrong token; send Authorization: Bearer and operations.token"))
+                            401, "Unauthorized", "unauthorized",
+                            "missing or wrong token; send Authorization: Bearer and a token of operations.token or operations.tokens"))
             }
             #expect(try await server.send("GET /v1/gateway", ["Authorization: Bearer first"]).status == 200)
             server.token.set("second")
