@@ -16,7 +16,7 @@ struct EventStreamWriter {
     /// - Parameters:
     ///   - event: the type of the event; a constant, without line breaks
     ///   - data: the data; line breaks in it begin further `data` lines
-    mutating func send(event: String, data: some Collection<UInt8>) async throws {
+    @concurrent mutating func send(event: String, data: some Collection<UInt8>) async throws {
         var bytes = ByteBuffer()
         bytes.writeString("event: \(event)\n")
         for line in data.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false) {
@@ -29,9 +29,9 @@ struct EventStreamWriter {
     }
 
     /// Sends a comment, which keeps the connection alive and detects a client that has gone. Due every ``EventStream/keepAlive``.
-    mutating func keepAlive() async throws { try await body.write(ByteBuffer(string: ":\n\n")) }
+    @concurrent mutating func keepAlive() async throws { try await body.write(ByteBuffer(string: ":\n\n")) }
 
-    fileprivate consuming func finish() async throws { try await body.finish(nil) }
+    @concurrent fileprivate consuming func finish() async throws { try await body.finish(nil) }
 }
 
 /// The properties of streams of events.
@@ -46,7 +46,7 @@ extension Response {
     ///
     /// The listener admits ``OperationsLimits/streams`` streams, and closes a connection whose client doesn't read for
     /// ``OperationsLimits/requestTimeout``.
-    static func eventStream(_ produce: @escaping @Sendable (inout EventStreamWriter) async throws -> Void) -> Response {
+    static func eventStream(_ produce: @escaping @concurrent @Sendable (inout EventStreamWriter) async throws -> Void) -> Response {
         Response(
             status: .ok, headers: [.contentType: EventStream.contentType, .connection: "close"],
             body: ResponseBody { writer in
