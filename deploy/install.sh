@@ -41,6 +41,31 @@ install_packages() {
     quietly "${as_root[@]}" "${install[@]}" "$@" || fail "could not install: $*"
 }
 
+# unpack_package DIRECTORY PACKAGE PROGRAM…: unpacks a package of Debian into a directory without installing it, so that no service of the
+# package starts. Returns early if every PROGRAM (a path below the directory) runs with --version.
+unpack_package() {
+    local directory=$1 package=$2 program staging complete=true
+    local -a as_root=()
+    shift 2
+    for program in "$@"; do "$directory/$program" --version >/dev/null 2>&1 || complete=false; done
+    [[ "$complete" == false ]] || return 0
+    command -v apt-get >/dev/null || fail "only Debian is supported; unpack the package $package into $directory yourself"
+    [[ "$(id -u)" == 0 ]] || as_root=(sudo)
+    printf 'setup: unpacking %s into %s\n' "$package" "$directory" >&2
+    mkdir -p "$(dirname "$directory")"
+    staging="$(mktemp -d "$directory.XXXXXX")"
+    if ! (cd "$staging" && quietly apt-get download "$package" 2>/dev/null); then
+        quietly "${as_root[@]}" apt-get update -o DPkg::Lock::Timeout=300 || fail 'could not fetch the package lists; check the network'
+        (cd "$staging" && quietly apt-get download "$package") || fail "could not download: $package"
+    fi
+    quietly dpkg-deb --extract "$staging"/*.deb "$staging" || fail "could not unpack: $package"
+    rm -f "$staging"/*.deb
+    chmod 755 "$staging"
+    rm -rf "$directory"
+    mv "$staging" "$directory"
+    for program in "$@"; do "$directory/$program" --version >/dev/null 2>&1 || fail "$directory/$program doesn't run"; done
+}
+
 can_make_environments() { "$1" -c 'import ensurepip, venv' 2>/dev/null; }
 
 # make_environment DIRECTORY IMPORTS REQUIREMENT…: creates a Python environment with packages from PyPI, and checks that IMPORTS can be imported.

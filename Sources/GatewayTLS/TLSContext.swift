@@ -9,6 +9,8 @@ package final class TLSContext: Sendable {
     /// Warnings about certificates that aren't valid or expire within 30 days, as of the initialization.
     package let warnings: [TLSWarning]
     private let dates: [CertificateDates]
+    /// The certificates in the order of the settings.
+    package let certificates: [TLSCertificateSummary]
 
     let names: ServerNameTable<TLSCertificate.KeyKind>
     /// Retained for the callbacks of `groups`.
@@ -43,6 +45,9 @@ package final class TLSContext: Sendable {
         }
         self.warnings = certificates.compactMap { $0.warning(now: now) }
         self.dates = certificates.map(\.dates)
+        self.certificates = certificates.map {
+            TLSCertificateSummary(path: $0.files.certificate, names: $0.names, notBefore: $0.notBefore, notAfter: $0.notAfter)
+        }
         self.names = names
         self.ticketKeys = ticketKeys
         self.groups = groups
@@ -57,6 +62,9 @@ package final class TLSContext: Sendable {
 
     /// Returns the warnings as of `now`, because certificates expire while in use.
     package func warnings(now: Int64) -> [TLSWarning] { dates.compactMap { $0.warning(now: now) } }
+
+    /// The certificates in use: the path of each file, and the end of its validity in seconds since 1970.
+    package var expiries: [(path: String, notAfter: Int64)] { dates.map { ($0.path, $0.notAfter) } }
 
     /// Returns `nil` when OpenSSL is out of memory.
     func makeConnection(buffers: TLSBuffers) -> TLSConnection? {

@@ -46,6 +46,9 @@ enum Assembly {
         } catch let error as TLSConfigurationError {
             logger.critical("the certificates can't be used", metadata: ["error": "\(error)"])
             return configurationError
+        } catch let fault as AuditFault {
+            logger.critical("the audit file can't be used", metadata: ["error": "\(fault)"])
+            return configurationError
         } catch let fault as TokenKeys.Fault {
             logger.critical("the keys of tokens can't be used", metadata: ["error": "\(fault)"])
             return configurationError
@@ -82,18 +85,24 @@ enum Assembly {
         let tls = try TLSContextStore(settings(configuration), ticketKeys: ticketKeys, now: started / 1000)
         warn(tls.current.warnings, logger: logger)
         health.set(.certificates, .ready)
+        let operationsTLS = try OperationsCertificates(configuration, now: started / 1000)
+        warn(operationsTLS.warnings, logger: logger)
         let store = try openStore(configuration, health: health)
         let archive: any ReportArchive = store ?? MemoryArchive()
-        let upstreams = try UpstreamRegistry(configuration, group: group, logger: Logger(label: "parley.upstream"))
+        let (tracer, exporter) = tracing(configuration)
+        let upstreams = try UpstreamRegistry(configuration, group: group, tracer: tracer, logger: Logger(label: "parley.upstream"))
         let access = try ClientAccess(configuration, health: health, logger: Logger(label: "parley.access")) { change in
             var batch = StoreBatch()
             batch.add(change)
             store?.submit(batch, committed: {})
         }
+        let audit = try openAuditLog(configuration, health: health)
+        defer { audit?.close(within: .seconds(1)) }
         let shared = SharedGateway(
             connectionLimits: ConnectionLimits(policy: ConnectionLimits.Policy(configuration)),
             sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams,
-            access: access.control, store: store, archive: archive)
+            access: access.control, store: store, archive: archive, audit: audit,
+            tracer: tracer)
         let operationsBound = Latch()
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"),
@@ -105,9 +114,13 @@ enum Assembly {
                 metadata: ["count": .stringConvertible(found.restored), "given_up": .stringConvertible(found.discarded)])
         }
         let notifier = serviceNotifier(environment, gateway: gateway, shared: shared)
-        var target = reloadTarget(tls: tls, access: access, upstreams: upstreams, gateway: gateway, logs: logs, logger: logger)
+        let logLevel = LogLevelControl(configured: configuration.logging.level, eventLoop: group.next()) { logs.setLevel($0) }
+        var target = reloadTarget(
+            tls: tls, operationsTLS: operationsTLS, access: access, upstreams: upstreams, gateway: gateway, logLevel: logLevel,
+            logger: logger)
         target.began = { notifier.reloadBegan() }
         target.ended = { notifier.reloadEnded() }
+        if let audit { target.reported = { audit.configurationReloaded(because: $0, $1) } }
         let configurationService = ConfigurationService(
             loaded: loaded, target: target,
             logger: Logger(label: "parley.configuration"),
@@ -117,26 +130,35 @@ enum Assembly {
         let reports = ReportCache()
         let ledger = shared.usage.ledger ?? UsageLedger()
         let usage: any UsageArchive = store ?? ledger
+        let figures = OperatorFigures(
+            gateway: gateway, shared: shared, configuration: { configurationService.current }, logs: logs, logLevel: logLevel,
+            certificates: { [("tls.certificates", tls.current), ("operations.tls.certificates", operationsTLS.current)] }, started: started)
+        let sessions = SessionOperations(
+            live: gateway, archive: archive, cache: reports, depth: { ReportDepth(configurationService.current.reports.content) },
+            logger: Logger(label: "parley.operations"))
         let operations = OperationsServer(
             address: configuration.operations.address, inherited: sockets[.operations],
-            requiresToken: configuration.environment == .production,
+            requiresToken: configuration.environment == .production, tls: { operationsTLS.current },
             tokens: { configurationService.current.operations.allTokens }, health: health,
             snapshot: {
                 await snapshot(
                     gateway, configurationService.current, shared: shared, reports: reports, logs: logs, started: started)
             },
-            sessions: SessionOperations(
-                live: gateway, archive: archive, cache: reports, depth: { ReportDepth(configurationService.current.reports.content) },
-                logger: Logger(label: "parley.operations")),
-            usage: usage,
+            sessions: sessions, usage: usage,
             reload: { await configurationService.reload(because: "operations API") }, drain: { await gateway.beginDrain() },
             configuration: { try configurationService.json() }, resetUpstream: { upstreams.reset($0) }, access: access.operations,
-            eventLoopGroup: group, onRunning: { _ in operationsBound.open() })
+            features: figures.features + pushFeatures(gateway, configurationService) + [
+                metrics(gateway, shared: shared, tls: tls, logs: logs, started: started), .liveView(sessions: sessions, taps: gateway),
+                .console, .audit(audit),
+            ], audit: audit, eventLoopGroup: group,
+            onRunning: { _ in operationsBound.open() })
 
         // Services stop in reverse order, so the health endpoints respond until the end.
         try await run(
             [
-                .init(service: notifier), .init(service: operations), .init(service: upstreams), .init(service: access.keySets),
+                .init(service: notifier), .init(service: operations), .init(service: figures.sampler), .init(service: exporter),
+                .init(service: upstreams),
+                .init(service: access.keySets),
                 // The default would cancel the group, and the operations listener would log a second error that hides the cause.
                 .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: configurationService),
             ], until: signals, logs: logs, onStop: { notifier.stopping() })
@@ -159,19 +181,21 @@ enum Assembly {
 
     /// Returns the target of a reload: the parts of the gateway that a new configuration is applied to.
     private static func reloadTarget(
-        tls: TLSContextStore, access: ClientAccess, upstreams: UpstreamRegistry, gateway: Gateway, logs: Logs, logger: Logger
+        tls: TLSContextStore, operationsTLS: OperationsCertificates, access: ClientAccess, upstreams: UpstreamRegistry, gateway: Gateway,
+        logLevel: LogLevelControl, logger: Logger
     ) -> ConfigurationService.Target {
         ConfigurationService.Target(
             certificates: { configuration in
                 // Checked before anything is applied.
                 _ = try TokenKeys(TokenSettings(configuration))
                 warn(try tls.reload(settings(configuration), now: LoopClock.wallMilliseconds() / 1000), logger: logger)
+                warn(try operationsTLS.reload(configuration, now: LoopClock.wallMilliseconds() / 1000), logger: logger)
                 // Upstreams have certificate files, too.
                 try upstreams.apply(configuration)
                 try access.apply(configuration)
             },
             apply: { configuration in
-                logs.setLevel(configuration.logging.level)
+                logLevel.configure(configuration.logging.level)
                 await gateway.apply(configuration)
             })
     }

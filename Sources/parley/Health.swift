@@ -23,7 +23,11 @@ struct Health: AsyncParsableCommand {
               78  invalid configuration
             """)
 
-    @Option(help: "host:port of the operations listener; default: operations.address of the local configuration.") var address: String?
+    @Option(
+        help:
+            "host:port of the operations listener, or https://host:port if it uses TLS; default: operations.address of the local configuration."
+    )
+    var address: String?
     @Flag(help: "Check the TLS listener (listen.address) instead. The certificate isn't verified.") var listen = false
     @Flag(help: "Check only whether the process responds (/livez).") var live = false
     @Option(help: "Configuration directory, as for serve.") var config: String?
@@ -44,11 +48,12 @@ struct Health: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let endpoint = try endpoint()
+        let (endpoint, isSecure) = try endpoint()
         var head = HTTPRequestHead(
             version: .http1_1, method: .GET, uri: live ? "/livez" : "/readyz", headers: ["Host": "\(endpoint)", "Connection": "close"])
         head.headers.add(name: "User-Agent", value: "parley-health")
-        let tls = listen ? try TLSClientContext(verify: .none, serverName: nil) : nil
+        // No secret is sent, so the certificate of the operations listener isn't verified either.
+        let tls = isSecure ? try TLSClientContext(verify: .none, serverName: nil) : nil
         let fetch = HTTPFetch(
             host: endpoint.host, port: endpoint.port, tls: tls, timeout: Self.timeout, maximumBodyBytes: Self.maximumBodyBytes)
         let response: HTTPFetch.Response
@@ -73,14 +78,15 @@ struct Health: AsyncParsableCommand {
         return parts.map { part in part.reason.map { "\(part.name): \($0)" } ?? part.name }.joined(separator: "; ")
     }
 
-    private func endpoint() throws -> SocketEndpoint {
+    private func endpoint() throws -> (SocketEndpoint, isSecure: Bool) {
         if let address {
-            guard let endpoint = SocketEndpoint(address) else { throw GatewayOptions.invalidAddress }
-            return endpoint
+            guard let target = OperationsAddress(address) else { throw GatewayOptions.invalidAddress }
+            return (target.endpoint, target.isSecure || listen)
         }
         let flags = GatewayOptions.flags(config: config, environment: environment)
         let configuration = try GatewayOptions.load(flags)
-        return (listen ? configuration.listen.address : configuration.operations.address).reachable
+        let address = listen ? configuration.listen.address : configuration.operations.address
+        return (address.reachable, listen || !configuration.operations.certificates.isEmpty)
     }
 }
 

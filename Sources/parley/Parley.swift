@@ -8,7 +8,10 @@ struct Parley: AsyncParsableCommand {
         commandName: "parley",
         abstract: "A TLS-terminating session gateway for voice and chat assistants.",
         discussion: "parley --version prints the version and the commit. Without a subcommand, parley runs serve and accepts its flags.",
-        subcommands: [Serve.self, Init.self, Config.self, Health.self, Talk.self, Sessions.self, Token.self, Usage.self],
+        subcommands: [
+            Serve.self, Init.self, Config.self, Health.self, Talk.self, Sessions.self, Token.self, Usage.self, Top.self, LogLines.self,
+            Audit.self, PushCommand.self,
+        ],
         defaultSubcommand: Serve.self)
 
     /// Runs the subcommand named by the arguments.

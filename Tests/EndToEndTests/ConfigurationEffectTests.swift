@@ -67,6 +67,8 @@ import Testing
         "delivery.socket_queue_bytes": "LimitTests: chunks beyond the upstream queue are overloaded, and the stream resumes",
         "sessions.max_detached": "ResumeEndToEndTests: at max_detached other addresses are rejected, the same one evicts its session",
         "sessions.resume_window": "ResumeEndToEndTests: a detached session expires after sessions resume_window",
+        "push.undelivered_max": "PushTests: a push whose time to live is over is undelivered and isn't delivered on resume",
+        "supervision.takeover_timeout": "PushTests: a takeover ends when the operator is idle",
         "store.kind": "StoreEndToEndTests: a conversation survives SIGKILL of the gateway",
         "store.path": "StoreEndToEndTests: a conversation survives SIGKILL of the gateway",
         "store.synchronous": "StoreEndToEndTests: store synchronous is applied, and the file has mode 0600",
@@ -112,6 +114,15 @@ import Testing
         "quotas.cost_per_day": "SessionQuotaTests: a quota of cost ends the response",
         "quotas.cost_per_month": "SessionQuotaTests: a quota of cost ends the response",
         "quotas.messages_per_month": "SessionQuotaTests: the quota of a month is reset with the month",
+        "operations.tls.certificates":
+            "OperatorsTests: with certificates the operations listener uses TLS, and commands verify them",
+        "audit.path": "AuditTests: SIGHUP begins a new file that continues the chain",
+        "audit.queue": "AuditTests: on a full disk the gateway serves clients, reports a degraded part, and counts lost records",
+        "tracing.otlp_url": "TracingTests: the loopback has traces, too",
+        "tracing.sample": "TracingTests: without a client's trace each message is a trace that is linked to its connection",
+        "tracing.keep_slower_than": "TracingTests: a message that is slower than tracing.keep_slower_than is kept",
+        "tracing.keep_failed": "TracingTests: only failed messages are kept with tracing.sample 0, with the correlation id of the error",
+        "tracing.queue": "TracePolicyTests: the queue drops and counts the spans of a message that don't fit",
         "conformance.echo": "the echo path returns messages without parsing them",
     ]
 

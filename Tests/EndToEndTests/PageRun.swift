@@ -44,7 +44,7 @@ struct PageRun {
             // The command runs in its own session, so that all processes that it starts can be stopped together.
             background = try ChildProcess(
                 "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], directory: directory.path, environment: environment)
-            try await awaitReady(location)
+            try await awaitReady(location, usesTLS: block.code.contains("--operations.tls.certificates"))
         case ("sh", _): try await run("/bin/bash", ["-euo", "pipefail", "-c", block.code], location)
         case ("python", _): try await run(try Python.path(), ["-c", block.code], location)
         default: break
@@ -60,8 +60,9 @@ struct PageRun {
         output = result.lines
     }
 
-    private func awaitReady(_ location: String) async throws {
-        let ready = ["-fsS", "--retry", "40", "--retry-all-errors", "--retry-delay", "1", "http://127.0.0.1:9464/readyz"]
+    private func awaitReady(_ location: String, usesTLS: Bool) async throws {
+        let url = "\(usesTLS ? "https" : "http")://127.0.0.1:9464/readyz"
+        let ready = ["-fsSk", "--retry", "40", "--retry-all-errors", "--retry-delay", "1", url]
         let result = try await ChildProcess.run("/usr/bin/curl", ready, directory: directory.path, timeout: .seconds(60))
         try #require(
             result.status == 0 && background?.isRunning == true,

@@ -43,7 +43,9 @@ package final class LoopHarness {
                 sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: HealthRegistry(),
                 upstream: upstream, store: store)
         shard = GatewayShard(
-            eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration), seed: 1,
+            eventLoop: eventLoop, shared: shared, settings: GatewaySettings(configuration),
+            // Loops of one gateway make different ids, even within one millisecond.
+            seed: gateway == nil ? 1 : 2,
             logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
         loop.clock.manual = LoopClock.monotonicNanoseconds()
     }

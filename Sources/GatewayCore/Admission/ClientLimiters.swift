@@ -54,7 +54,16 @@ package final class ClientLimiterTable: Sendable {
     }
 
     /// Removes entries that no session uses and that owe nothing.
-    package func sweep(now: Instant) { state.withLock { sweep(&$0, now: now) } }
+    ///
+    /// - Returns: the number of removed entries
+    @discardableResult
+    package func sweep(now: Instant) -> Int {
+        state.withLock { state in
+            let count = state.entries.count
+            sweep(&state, now: now)
+            return count - state.entries.count
+        }
+    }
 
     private func sweep(_ state: inout State, now: Instant) {
         var unused: [(client: ClientKey, owed: Instant.Duration)] = []

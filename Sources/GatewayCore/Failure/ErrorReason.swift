@@ -182,6 +182,7 @@ package enum ErrorReason: String, Sendable, CaseIterable {
     case responseNotEncodable = "Part of the upstream's response can't be encoded"
     case responseOverflow = "The upstream's response arrived faster than the client read it"
     case sharedResponseUnavailable = "The shared response is no longer available"
+    case recordingUnanswered = "An operator ended the takeover without an answer; send the recording again with another `id`"
     case gatewayRestarted = "The gateway restarted during the response"
 
     // Drain
@@ -255,7 +256,8 @@ package enum ErrorReason: String, Sendable, CaseIterable {
         case .slowConsumer: .slowConsumer
         case .heartbeatTimeout: .heartbeatTimeout
         case .tooManyViolations, .tooManyRejections: .tooManyViolations
-        case .upstreamUnreachable, .breakerOpen, .permitQueueFull, .connectionsFull, .upstreamBusy: .upstreamUnavailable
+        case .upstreamUnreachable, .breakerOpen, .recordingUnanswered, .permitQueueFull, .connectionsFull, .upstreamBusy:
+            .upstreamUnavailable
         case .permitTimeout, .connectTimeout, .responseTimeout, .responseTooLong: .upstreamTimeout
         case .upstreamFailed, .upstreamRejected, .responseIncomplete, .responseInvalid, .responseTooLarge, .responseNotEncodable,
             .responseOverflow, .sharedResponseUnavailable, .gatewayRestarted:

@@ -2,7 +2,8 @@
 
 /// The stored form of a report: a small head, for lists, and a body with the rest.
 extension SessionReport {
-    private static let version: UInt8 = 2
+    private static let version: UInt8 = 3
+    private static let versionWithoutTurns: UInt8 = 2
     private static let versionWithoutUser: UInt8 = 1
 
     package func head() -> [UInt8] {
@@ -34,6 +35,9 @@ extension SessionReport {
         }
         record.append(fixed: UInt32(events.count))
         for event in events { event.append(to: &record) }
+        record.append(fixed: UInt32(turns.count))
+        for turn in turns { turn.append(to: &record) }
+        record.append(fixed: turnsPruned)
         return record
     }
 
@@ -72,5 +76,8 @@ extension SessionReport {
             lines.append(Line(tag: tag, text: try reader.optional(), textBytes: count))
         }
         for _ in 0..<(try reader.fixed(UInt32.self)) { events.append(try Timeline.Event(&reader)) }
+        guard version > Self.versionWithoutTurns else { return }
+        for _ in 0..<(try reader.fixed(UInt32.self)) { turns.append(try Turn(&reader)) }
+        turnsPruned = try reader.fixed()
     }
 }

@@ -4,7 +4,7 @@
 package enum ReportDepth: Sendable, Comparable {
     /// Times and counters.
     case head
-    /// Also the time and size of each history entry, and the timeline.
+    /// Also the time and size of each history entry, the timeline and the turns.
     case metadata
     /// Also the texts.
     case full
@@ -60,6 +60,8 @@ package struct SessionReport: Sendable, Equatable {
     package var linesPruned: UInt64 = 0
     package var events: [Timeline.Event] = []
     package var eventsPruned: UInt64 = 0
+    package var turns: [Turn] = []
+    package var turnsPruned: UInt64 = 0
 
     package init(id: ULID, startedAt: Int64, lastMessageAt: Int64) {
         self.id = id

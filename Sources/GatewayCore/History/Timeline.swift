@@ -17,6 +17,19 @@ package struct Timeline: Sendable {
         case restored
         /// An error was sent.
         case failed(ErrorCode)
+        /// An operator gave this command, or a takeover ended.
+        case supervised(OperatorCommand)
+    }
+
+    /// A command of an operator who supervises the session. The raw values are part of the stored format.
+    package enum OperatorCommand: UInt8, Sendable, CaseIterable {
+        case whisper = 0
+        case takeover = 1
+        case say = 2
+        case handback = 3
+
+        /// The last component of the command's path, and its name in reports and in the audit log.
+        package var name: String { "\(self)" }
     }
 
     package struct Event: Sendable, Hashable {
@@ -79,6 +92,9 @@ extension Timeline.Event {
         case .failed(let code):
             record.append(6)
             record.append(counted: Array(code.rawValue.utf8))
+        case .supervised(let command):
+            record.append(7)
+            record.append(command.rawValue)
         }
     }
 
@@ -98,6 +114,9 @@ extension Timeline.Event {
         case 6:
             guard let code = ErrorCode(rawValue: String(decoding: try reader.counted(), as: UTF8.self)) else { throw RecordError() }
             what = .failed(code)
+        case 7:
+            guard let command = Timeline.OperatorCommand(rawValue: try reader.fixed()) else { throw RecordError() }
+            what = .supervised(command)
         default: throw RecordError()
         }
         self.init(at: at, what: what, id: id)

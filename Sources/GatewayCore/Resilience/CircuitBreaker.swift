@@ -53,6 +53,8 @@ package struct CircuitBreaker: Sendable {
     private var windowStart = Instant(nanoseconds: 0)
     private var windowRequests = 0
     private var windowFailures = 0
+    /// The time of the last change of state; nil before the first.
+    private var changedAt: Instant?
 
     package init(policy: Policy) { self.policy = policy }
 
@@ -62,6 +64,12 @@ package struct CircuitBreaker: Sendable {
         case .open(let until): now >= until ? .halfOpen : .open
         case .halfOpen: .halfOpen
         }
+    }
+
+    /// Returns the time at which the breaker entered the state that it has at `now`; nil if the state has never changed.
+    package func since(at now: Instant) -> Instant? {
+        if case .open(let until) = phase, now >= until { return until }
+        return changedAt
     }
 
     /// Returns the time until requests may be admitted; zero when closed or half-open.
@@ -81,7 +89,7 @@ package struct CircuitBreaker: Sendable {
 
     /// Admits a request. Returns nil while the breaker is open, and while all probes are outstanding.
     package mutating func admit(at now: Instant) -> Ticket? {
-        if case .open(let until) = phase, now >= until { enter(.halfOpen(probing: 0, successes: 0)) }
+        if case .open(let until) = phase, now >= until { enter(.halfOpen(probing: 0, successes: 0), at: until) }
         switch phase {
         case .closed: return Ticket(generation: generation, isProbe: false)
         case .open: return nil
@@ -118,7 +126,7 @@ package struct CircuitBreaker: Sendable {
                 phase = .halfOpen(probing: probing - 1, successes: successes + 1)
                 return false
             }
-            close()
+            close(at: now)
             return true
         case (.halfOpen, .failure):
             open(at: now)
@@ -129,21 +137,22 @@ package struct CircuitBreaker: Sendable {
     /// Closes the breaker, and clears the counts of failures.
     ///
     /// - Returns: whether the state has changed
-    package mutating func reset() -> Bool {
+    package mutating func reset(at now: Instant) -> Bool {
         if case .closed = phase { return false }
-        close()
+        close(at: now)
         return true
     }
 
-    private mutating func close() {
-        enter(.closed(consecutiveFailures: 0))
+    private mutating func close(at now: Instant) {
+        enter(.closed(consecutiveFailures: 0), at: now)
         (windowRequests, windowFailures) = (0, 0)
     }
 
-    private mutating func open(at now: Instant) { enter(.open(until: now + policy.openDuration)) }
+    private mutating func open(at now: Instant) { enter(.open(until: now + policy.openDuration), at: now) }
 
-    private mutating func enter(_ next: Phase) {
+    private mutating func enter(_ next: Phase, at now: Instant) {
         phase = next
+        changedAt = now
         generation &+= 1
     }
 

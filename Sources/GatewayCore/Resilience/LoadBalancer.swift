@@ -86,8 +86,8 @@ package struct LoadBalancer: Sendable {
     /// Closes the breaker of an endpoint.
     ///
     /// - Returns: whether the breaker was open or half-open
-    package mutating func resetBreaker(of index: Int) -> Bool {
-        endpoints.indices.contains(index) && endpoints[index].breaker.reset()
+    package mutating func resetBreaker(of index: Int, at now: Instant) -> Bool {
+        endpoints.indices.contains(index) && endpoints[index].breaker.reset(at: now)
     }
 
     package func state(at now: Instant) -> UpstreamState {

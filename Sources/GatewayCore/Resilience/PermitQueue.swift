@@ -16,6 +16,9 @@ package struct PermitQueue: Sendable {
     /// The maximum number of queued requests.
     package let capacity: Int
     package private(set) var held = 0
+    /// The highest values of ``held`` and ``waiting``.
+    package private(set) var peakHeld = 0
+    package private(set) var peakWaiting = 0
     private var queue: Deque<UInt64> = []
     /// Tickets in ``queue`` that were cancelled.
     private var cancelled: Set<UInt64> = []
@@ -35,10 +38,12 @@ package struct PermitQueue: Sendable {
     package mutating func acquire(_ ticket: UInt64) -> Acquisition {
         if hasFreePermit {
             held += 1
+            peakHeld = max(peakHeld, held)
             return .acquired
         }
         guard waiting < capacity else { return .rejected }
         queue.append(ticket)
+        peakWaiting = max(peakWaiting, waiting)
         return .queued
     }
 

@@ -53,9 +53,12 @@ package struct UpstreamRequest: @unchecked Sendable {
         var meta: [Meta]
         var path: String
         var access: RequestAccess?
+        var origin: TraceOrigin?
+        var trace: TraceContext?
         var session = ULID(high: 0, low: 0)
         var route = ""
         var conversation: [ConversationLine] = []
+        var whisper: [UInt8] = []
     }
 
     /// The shared fields: a request passes through many layers, and copying one reference is cheaper than copying all fields.
@@ -69,10 +72,12 @@ package struct UpstreamRequest: @unchecked Sendable {
 
     package init(
         key: RequestKey, id: MessageID, input: Input, lang: [UInt8]?, stream: Bool, output: Output, meta: [Meta], path: String = "",
-        access: RequestAccess? = nil
+        access: RequestAccess? = nil, origin: TraceOrigin? = nil
     ) {
         storage = Storage(
-            Fields(key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path, access: access))
+            Fields(
+                key: key, id: id, input: input, lang: lang, stream: stream, output: output, meta: meta, path: path, access: access,
+                origin: origin))
     }
 
     /// Returns storage that isn't shared with other copies, and thus can be changed.
@@ -117,6 +122,13 @@ package struct UpstreamRequest: @unchecked Sendable {
     }
     /// The user and the claims of the client; nil without authentication.
     package var access: RequestAccess? { storage.fields.access }
+    /// The trace of the client's connection; nil without tracing.
+    package var origin: TraceOrigin? { storage.fields.origin }
+    /// The span of the attempt, for the upstream; nil without tracing.
+    package var trace: TraceContext? {
+        get { storage.fields.trace }
+        set { uniqueStorage().fields.trace = newValue }
+    }
     /// The session of the request; zero until the request is routed.
     package var session: ULID {
         get { storage.fields.session }
@@ -131,6 +143,12 @@ package struct UpstreamRequest: @unchecked Sendable {
     package var conversation: [ConversationLine] {
         get { storage.fields.conversation }
         set { uniqueStorage().fields.conversation = newValue }
+    }
+
+    /// The text of operators that only the upstream gets; empty for none. Not stored.
+    package var whisper: [UInt8] {
+        get { storage.fields.whisper }
+        set { uniqueStorage().fields.whisper = newValue }
     }
 
     /// The approximate size of everything except the input, in bytes.

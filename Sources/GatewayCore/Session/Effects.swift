@@ -46,6 +46,8 @@ package struct Effects: Sendable {
     package var rejectsWork = false
     /// Bytes left of `sessions.total_memory_budget`. At 0, new requests and audio are rejected.
     package var memoryLeft = Int.max
+    /// The counters of the event loop. Never cleared.
+    package var metrics = LoopMetrics()
     /// The buffer in which sequenced messages are serialized.
     package var scratch: [UInt8] = []
 

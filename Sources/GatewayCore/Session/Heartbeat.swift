@@ -25,12 +25,15 @@ package struct Heartbeat: Sendable {
         case stale
     }
 
-    private var lastReceived: Instant
+    package private(set) var lastReceived: Instant
     private var nextPing: Instant
     private var outstanding: (payload: UInt64, sentAt: Instant)?
     package private(set) var missed = 0
     /// Smoothed as in RFC 6298 §2: an eighth of each new sample. Nil before the first pong.
     package private(set) var smoothedNanoseconds: Int64?
+
+    /// The last round-trip time; nil before the first pong.
+    package private(set) var lastNanoseconds: Int64?
 
     /// Longer round trips are ignored: they indicate a suspended device or a clock jump, not the network.
     package static let outlier: Int64 = 30_000_000_000
@@ -50,6 +53,7 @@ package struct Heartbeat: Sendable {
         outstanding = nil
         let sample = now.nanoseconds(since: ping.sentAt)
         guard sample >= 0, sample <= Self.outlier else { return true }
+        lastNanoseconds = sample
         smoothedNanoseconds = smoothedNanoseconds.map { $0 + (sample - $0) / 8 } ?? sample
         return true
     }

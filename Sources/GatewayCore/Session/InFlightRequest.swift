@@ -20,6 +20,16 @@ package struct InFlightRequest: Sendable {
     /// The amount of audio of the response.
     var responseAudio = History.Audio()
     var responseClock: AudioStreamClock?
+    /// The duration of the response's audio so far.
+    var spokenNanoseconds: Int64 = 0
+    /// The duration of the response's audio, which outlasts ``responseAudio`` and ``spokenNanoseconds``.
+    var generatedNanoseconds: Int64 = 0
+    /// Whether the response has a text.
+    var hasText = false
+    /// Whether the response has audio.
+    var hasAudio = false
+    /// Whether an audio output was begun but not ended.
+    var isAudioOpen = false
     /// Whether the history has an entry with the latency of the response, or doesn't need one.
     var hasLatencyEntry = false
     /// Whether an event of the response was received.
@@ -34,11 +44,22 @@ package struct InFlightRequest: Sendable {
     package var storedChunks: UInt64?
     /// Whether the audio input has ended.
     package var inputEnded = false
+    /// ``startedAt`` in Unix milliseconds.
+    private let startedAtMilliseconds: Int64
+    private let kind: Turn.Kind
+    private var offsets = Turn.Offsets()
+    /// The outcome that ``turn`` reports.
+    var outcome = Turn.Outcome.open
+    /// The errors about the request that were sent before its last message.
+    private var failures: [Turn.Failure] = []
+    private var played: UInt32 = 0
 
-    init(key: RequestKey, id: MessageID, startedAt: Instant, extraBytes: Int) {
+    init(key: RequestKey, id: MessageID, kind: RecentIDs.Kind, startedAt: Instant, wall: Int64, extraBytes: Int) {
         self.key = key
         self.id = id
+        self.kind = kind == .audio ? .audio : .text
         self.startedAt = startedAt
+        self.startedAtMilliseconds = wall
         self.extraBytes = extraBytes
     }
 
@@ -47,6 +68,9 @@ package struct InFlightRequest: Sendable {
 
     /// Bytes held for the request. The record exists until it is added to a batch, which may wait for the disk.
     var footprint: Int { Self.baseBytes + extraBytes + responseText.capacity + (record?.capacity ?? 0) }
+
+    /// When the user's input was complete: the end of the audio, or the receipt of the text. Nil while audio is open.
+    var inputCompletedAt: Instant? { inputEndedAt ?? (audio.bytes == 0 ? startedAt : nil) }
 
     /// Sets ``hasOutput`` when the text contains more than white space.
     mutating func detectOutput(in text: [UInt8]) { hasOutput = hasOutput || text.contains { $0 > 0x20 } }
@@ -57,6 +81,44 @@ package struct InFlightRequest: Sendable {
             UInt32(clamping: max(.zero, instant - (inputEndedAt ?? startedAt)).nanoseconds / 1000)
         }
         return History.Latency(first: microseconds(responseBeganAt ?? now), last: microseconds(now))
+    }
+
+    // MARK: The turn
+
+    /// The turn so far.
+    var turn: Turn { turn(outcome) }
+
+    /// Returns the turn with an outcome.
+    func turn(_ outcome: Turn.Outcome) -> Turn {
+        var turn = Turn(id: id, request: key.number, kind: kind, startedAt: startedAtMilliseconds)
+        turn.outcome = outcome
+        turn.offsets = offsets
+        turn.audioIn = Self.milliseconds(audio)
+        turn.audioOut = UInt32(clamping: (generatedNanoseconds + 500_000) / 1_000_000)
+        turn.played = played
+        // A report before the end of the response counts once its audio is complete.
+        if outcome == .open || !turn.isPlayed { turn.offsets[.played] = nil }
+        turn.failures = failures
+        return turn
+    }
+
+    private static func milliseconds(_ audio: History.Audio) -> UInt32 { UInt32(clamping: audio.nanoseconds / 1_000_000) }
+
+    /// Marks the first time at which the turn reaches a stage.
+    mutating func mark(_ stage: Turn.Stage, now: Instant) {
+        if offsets[stage] == nil { offsets[stage] = Turn.offset(from: startedAt, to: now) }
+    }
+
+    /// Marks a final transcript. The last one completes the stage.
+    mutating func markTranscript(now: Instant) { offsets[.transcript] = Turn.offset(from: startedAt, to: now) }
+
+    mutating func update(played milliseconds: Int64, now: Instant) {
+        played = max(played, UInt32(clamping: min(milliseconds, Int64(UInt32.max / 2))))
+        offsets[.played] = Turn.offset(from: startedAt, to: now)
+    }
+
+    mutating func add(_ failure: Turn.Failure) {
+        if failures.count < Turn.maximumFailures { failures.append(failure) }
     }
 
     /// Converts times to another clock.

@@ -55,6 +55,7 @@ extension Outbox {
         lastSequence = last
         self.removedThrough = removedThrough
         self.acknowledged = acknowledged
+        writtenThrough = last
         stored = (messages.first?.number ?? last &+ 1, last)
         detach()
     }

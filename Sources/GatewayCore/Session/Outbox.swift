@@ -20,8 +20,10 @@ package struct Outbox: Sendable {
 
     var ring = RecordRing<Tag>()
     /// Number of entries written to the socket, counted from the oldest.
-    private var written = 0
-    private var unwrittenBytes = 0
+    var written = 0
+    var unwrittenBytes = 0
+    /// The highest sequence number that was written to an earlier connection, or may have been.
+    var writtenThrough: UInt64 = 0
     /// The highest sequence number that the client has acknowledged.
     var acknowledged: UInt64 = 0
     /// Whether entries were dropped from the middle since the last ``store(of:into:)``.
@@ -34,7 +36,7 @@ package struct Outbox: Sendable {
     /// The highest assigned sequence number.
     package internal(set) var lastSequence: UInt64 = 0
     private let maximumCount: Int
-    private let maximumBytes: Int
+    let maximumBytes: Int
 
     package init(maximumCount: Int, maximumBytes: Int) {
         self.maximumCount = maximumCount
@@ -48,6 +50,8 @@ package struct Outbox: Sendable {
     /// Bytes waiting for the socket.
     package var waitingBytes: Int { unwrittenBytes }
     package var hasWaiting: Bool { written < ring.count }
+    /// The sequence number of the first message that waits for the socket; `UInt64.max` when none does.
+    var firstWaitingSequence: UInt64 { written < ring.count ? ring.tag(at: written).sequence : .max }
 
     /// Number of messages that fit before an unwritten one is dropped; 0 also when the unwritten bytes reach the bound.
     package var freeCount: Int {
@@ -71,9 +75,14 @@ package struct Outbox: Sendable {
     ///
     /// - Parameter limit: the highest sequence number that may be sent yet
     package mutating func drain(upTo limit: UInt64 = .max, _ write: (RawSpan, Kind) -> Bool) {
+        drainTagged(upTo: limit) { write($0, $1.kind) }
+    }
+
+    /// Passes the waiting messages with their tags.
+    package mutating func drainTagged(upTo limit: UInt64, _ write: (RawSpan, Tag) -> Bool) {
         while written < ring.count {
             let tag = ring.tag(at: written)
-            guard tag.sequence <= limit, ring.withRecord(at: written, { write($0, tag.kind) }) else { break }
+            guard tag.sequence <= limit, ring.withRecord(at: written, { write($0, tag) }) else { break }
             unwrittenBytes -= ring.recordCount(at: written)
             written += 1
         }
@@ -88,6 +97,7 @@ package struct Outbox: Sendable {
 
     /// Handles the end of the connection: all messages wait again, because it is unknown which of the written ones arrived.
     package mutating func detach() {
+        if written > 0 { writtenThrough = max(writtenThrough, ring.tag(at: written - 1).sequence) }
         written = 0
         unwrittenBytes = ring.byteCount
         isDetached = true
@@ -123,7 +133,7 @@ package struct Outbox: Sendable {
     }
 
     /// Whether the message at `index` is JSON and directly followed by a binary frame of another request.
-    private func precedesForeignFrame(_ index: Int) -> Bool {
+    func precedesForeignFrame(_ index: Int) -> Bool {
         guard index + 1 < ring.count, ring.tag(at: index).kind != .binary else { return false }
         let next = ring.tag(at: index + 1)
         return next.kind == .binary && next.request != ring.tag(at: index).request

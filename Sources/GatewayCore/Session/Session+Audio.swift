@@ -19,7 +19,7 @@ extension Session {
         let request = UpstreamRequest(
             key: key, id: id, input: .audio(message.format), lang: message.lang?.bytes(in: bytes), stream: true,
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path,
-            access: access.request)
+            access: access.request, origin: origin)
         begin(request, kind: .audio, effects: &effects)
         guard let recording else {
             audioInput.open(id: id, key: key, format: message.format, now: effects.now)
@@ -80,6 +80,7 @@ extension Session {
     /// Handles a complete binary message: a chunk of the open stream.
     package mutating func receive(binary chunk: RawSpan, effects: inout Effects) {
         counts.messagesIn &+= 1
+        effects.metrics.inbound.add(.audioChunk)
         lastMessageAt = effects.now
         let overBytes = admit(.byte, Int64(chunk.byteCount), effects: effects)
         // Recorders emit an empty chunk when they stop; it holds no audio.
@@ -202,10 +203,11 @@ extension Session {
     }
 
     private mutating func endInput(of key: RequestKey, effects: inout Effects) {
-        effects.commands.append(.audioEnd(key))
+        if !isHeld(key) { effects.commands.append(.audioEnd(key)) }
         guard let index = inFlight.index(of: key) else { return }
         inFlight[index].inputEnded = true
         inFlight[index].inputEndedAt = effects.now
+        inFlight[index].mark(.speechEnd, now: effects.now)
         if effects.batch != nil { inFlight.addPendingCommit(key, inFlight[index].id) }
         addAudioToHistory(of: inFlight[index], wall: effects.wall)
         changes &+= 1

@@ -13,6 +13,7 @@ extension Session {
             guard admitControl(id: status.id, effects: &effects) else { return }
             return report(id: status.id, effects: &effects)
         }
+        updatePlayed(status, now: effects.now)
         if status.playedMilliseconds != nil, wait(.control, effects: effects) != nil {
             // Playback progress over the limit is coalesced: the newest message waits until the limit admits it.
             heldStatus = status
@@ -20,6 +21,7 @@ extension Session {
         }
         guard admitControl(id: status.id, effects: &effects) else { return }
         heldStatus = nil
+        measurePlayed(status, effects: &effects)
         effects.commands.append(.clientState(state, replyTo: status.replyTo, playedMilliseconds: status.playedMilliseconds))
         acknowledge(status, effects: &effects)
     }
@@ -36,6 +38,7 @@ extension Session {
             return
         }
         heldStatus = nil
+        measurePlayed(held, effects: &effects)
         effects.commands.append(.clientState(state, replyTo: held.replyTo, playedMilliseconds: held.playedMilliseconds))
     }
 
@@ -47,11 +50,16 @@ extension Session {
         let (key, hasOutput, hasAudio) = (inFlight[index].key, inFlight[index].hasOutput, inFlight[index].audio.bytes > 0)
         effects.commands.append(.cancel(key, playedMilliseconds: playedMilliseconds))
         outbox.dropWaiting(of: key)
+        deliveryMarks.remove(of: key)
+        measurePlayed(playedMilliseconds, at: index, effects: &effects)
         if audioInput.stream?.key == key { audioInput.abandon() }
         // Later requests exclude a text cancelled before its response, but include audio: users who keep speaking still meant it.
         if !hasOutput, !hasAudio { history.setInclusion(.excluded, of: key) }
+        if let playedMilliseconds { inFlight[index].update(played: playedMilliseconds, now: effects.now) }
+        inFlight[index].outcome = .cancelled
         finish(key, effects: &effects)
         sequence(StatusMessage(id, "cancelled", end: .done(nil)), request: nil, effects: &effects)
+        deliveryMarks.add(.cancellation, of: key, sequence: outbox.lastSequence, since: effects.now)
     }
 
     mutating func bye(effects: inout Effects) {

@@ -11,6 +11,7 @@ extension Session {
             acknowledge(stream.id, chunks: stream.accepted, effects: &effects)
         }
         releaseHeldStatus(effects: &effects)
+        tickSupervision(effects: &effects)
         if isExpired(at: effects.now) {
             end(.sessionExpired, source: .gateway, close: .sessionExpired, effects: &effects)
         } else {

@@ -19,6 +19,11 @@ extension Session {
         admission.wait(limit, for: units, now: effects.now, sharedNow: effects.sharedNow)
     }
 
+    /// Whether a limit admits nothing at the moment.
+    package func isLimited(by limit: Limit, now: Instant, sharedNow: Instant) -> Bool {
+        admission.wait(limit, now: now, sharedNow: sharedNow) != nil
+    }
+
     func remaining(_ limit: Limit, effects: borrowing Effects) -> Int64 {
         admission.remaining(limit, now: effects.now, sharedNow: effects.sharedNow)
     }
@@ -31,6 +36,7 @@ extension Session {
     package mutating func admitsControlFrame(of byteCount: Int, effects: inout Effects) -> Bool {
         let cost = max(Int64(byteCount), Self.controlFrameBytes)
         guard admit(.byte, cost, effects: effects) != nil else { return true }
+        effects.metrics.rateLimited.add(.byte)
         countRejection(effects: &effects)
         return false
     }
@@ -49,6 +55,7 @@ extension Session {
     /// Rejects a compressed message that wasn't inflated, because ``isOverBytes(effects:)`` was true or, for a binary message,
     /// ``acceptsBinary`` false. The id of the message is unknown.
     package mutating func rejectSkipped(isBinary: Bool, effects: inout Effects) {
+        effects.metrics.inbound.add(isBinary ? .audioChunk : .invalid)
         if isBinary { return rejectSkippedBinary(effects: &effects) }
         counts.messagesIn &+= 1
         rejectSkipped(effects: &effects)

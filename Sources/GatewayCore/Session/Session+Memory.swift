@@ -14,11 +14,11 @@ extension Session {
     @inline(__always)
     package func currentMemoryUsage() -> MemoryUsage {
         var memoryUsage = memoryUsage
-        memoryUsage.outbox = outbox.footprint
-        memoryUsage.history = history.footprint + timeline.footprint
+        memoryUsage.outbox = outbox.footprint + pushes.footprint
+        memoryUsage.history = history.footprint + timeline.footprint + turnLog.footprint
         memoryUsage.duplicateIDs = recentIDs.footprint
         memoryUsage.upstreamQueue = inFlight.queuedBytes
-        memoryUsage.requests = inFlight.footprint
+        memoryUsage.requests = inFlight.footprint + (supervision?.footprint ?? 0)
         memoryUsage.grant = access.footprint
         return memoryUsage
     }
@@ -77,6 +77,7 @@ extension Session {
     /// Drops the history to reclaim memory for the whole process.
     package mutating func dropHistory() {
         history.prune()
+        turnLog.removeAll()
         updateMemoryUsage()
     }
 }

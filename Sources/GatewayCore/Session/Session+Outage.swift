@@ -21,6 +21,7 @@ extension Session {
                 refund(key, effects: &effects)
                 effects.commands.append(.cancel(key, playedMilliseconds: nil))
                 if audioInput.stream?.key == key { audioInput.abandon() }
+                if let index = inFlight.index(of: key) { inFlight[index].outcome = .failed }
                 finish(key, effects: &effects)
             }
             outbox.dropWaiting(of: key)

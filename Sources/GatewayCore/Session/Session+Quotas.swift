@@ -27,6 +27,7 @@ extension Session {
     mutating func admitByQuota(_ limit: Limit, id: MessageID, effects: inout Effects) -> Bool {
         guard let account, let (quota, resetsAt) = account.admitRequest(quotas, wall: effects.wall) else { return true }
         _ = admit(limit, effects: effects)
+        effects.metrics.quotaExceeded.add(quota)
         reject(
             .quotaExceeded, message: message(of: quota, resetsAt: resetsAt), id: id, retryAfter: resetsAt - effects.wall,
             effects: &effects)
@@ -121,6 +122,7 @@ extension Session {
     private mutating func stop(_ key: RequestKey, _ quota: Quota, resetsAt: Int64, effects: inout Effects) {
         guard let index = inFlight.index(of: key) else { return }
         let id = inFlight[index].id
+        effects.metrics.quotaExceeded.add(quota)
         effects.commands.append(.cancel(key, playedMilliseconds: nil))
         if let format = inFlight[index].charge?.openAudio {
             sequence(AudioMessage(id, format, isFinal: true, end: .open), request: key, effects: &effects)

@@ -10,14 +10,16 @@ extension Session {
         do throws(MessageFault) {
             message = try scanner.scan(bytes)
         } catch {
+            effects.metrics.inbound.add(.invalid)
             return reject(error, effects: &effects)
         }
+        effects.metrics.inbound.add(InboundMessageType(message))
         if case .bye = message { return bye(effects: &effects) }
         // Parsed first: a rejection contains the message's id, and frames that follow a rejected opening are ignored.
         if let wait = overBytes {
             return rejectRate(message, .byteRate, wait: wait, effects: &effects)
         }
-        if case .ack(let sequence) = message { return acknowledge(sequence) }
+        if case .ack(let sequence) = message { return acknowledge(sequence, now: effects.now) }
         if let wait = admission.admitGlobally(sharedNow: effects.sharedNow) {
             return rejectRate(message, .globalRate, wait: wait, effects: &effects)
         }

@@ -11,6 +11,7 @@ extension Session {
             retryAfter: retryAfter, details: details,
             correlationID: effects.correlationID())
         report(error, effects: &effects)
+        if let rule = RateRule(reason) { effects.metrics.rateLimited.add(rule) }
         if reason.code.isViolation, admit(.violation, effects: effects) != nil {
             end(.tooManyViolations, close: .tooManyViolations, effects: &effects)
         }
@@ -76,6 +77,7 @@ extension Session {
         guard effects.closing == nil else { return }
         let error = GatewayError(reason, source: source, close: close, correlationID: effects.correlationID())
         report(error, effects: &effects)
+        if let rule = RateRule(reason) { effects.metrics.rateLimited.add(rule) }
         effects.closing = Closing(error)
         ending = ending ?? SessionEnding(close)
     }
@@ -84,6 +86,7 @@ extension Session {
         effects.reply(ErrorMessage(error, showsDetails: effects.showsDetails))
         effects.incidents.append(error)
         note(.failed(error.code), of: error.correlationID, wall: effects.wall)
+        addFailure(error, wall: effects.wall)
         counts.errors &+= 1
         counts.messagesOut &+= 1
     }

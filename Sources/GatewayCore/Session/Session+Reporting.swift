@@ -45,6 +45,8 @@ extension Session {
         report.linesPruned = history.pruned
         report.events = timeline.events
         report.eventsPruned = timeline.pruned
+        report.turns = turns
+        report.turnsPruned = turnLog.pruned
         return report
     }
 }

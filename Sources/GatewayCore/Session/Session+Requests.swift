@@ -4,7 +4,8 @@ extension Session {
     /// Adds an accepted request to the requests in flight, and sends it to the upstream.
     mutating func begin(_ request: consuming UpstreamRequest, kind: RecentIDs.Kind, effects: inout Effects) {
         recentIDs.insert(request.id, kind: kind)
-        var entry = InFlightRequest(key: request.key, id: request.id, startedAt: effects.now, extraBytes: request.extraBytes)
+        var entry = InFlightRequest(
+            key: request.key, id: request.id, kind: kind, startedAt: effects.now, wall: effects.wall, extraBytes: request.extraBytes)
         if effects.batch != nil {
             var record: [UInt8] = []
             request.append(to: &record)
@@ -14,18 +15,24 @@ extension Session {
         inFlight.insert(entry)
         if account != nil { beginCharge(at: inFlight.count - 1, text: request.text, effects: &effects) }
         changes &+= 1
-        effects.commands.append(.start(request))
+        forward(request, effects: &effects)
     }
 
     /// Removes a request that has ended from the requests in flight and the store, and adds its remaining parts to the history.
     mutating func finish(_ key: RequestKey, effects: inout Effects) {
         guard let index = inFlight.index(of: key) else { return }
+        releaseHeld(key)
         if account != nil { recordUsage(at: index, effects: &effects) }
+        if inFlight[index].spokenNanoseconds > 0 {
+            unreportedSpeech.add(inFlight[index].id, lasting: inFlight[index].spokenNanoseconds)
+        }
         if let chunks = inFlight[index].storedChunks {
             effects.batch?.remove(id, .chunk, key.chunks.lowerBound..<key.chunks.lowerBound + chunks)
         }
         // Most requests complete before they are stored.
         if inFlight[index].record == nil { effects.batch?.remove(id, .request, key.number..<key.number &+ 1) }
+        inFlight[index].mark(.done, now: effects.now)
+        addTurn(of: inFlight[index])
         addToHistory(inFlight.remove(at: index), wall: effects.wall)
         changes &+= 1
     }
@@ -35,6 +42,7 @@ extension Session {
         _ chunk: RawSpan, lasting nanoseconds: Int64, of key: RequestKey, frames: inout FrameAssembler, effects: inout Effects
     ) {
         counts.audioNanoseconds &+= nanoseconds
+        effects.metrics.voice.inNanoseconds &+= UInt64(max(0, nanoseconds))
         send(chunk, of: key, frames: &frames, effects: &effects)
         guard let index = inFlight.index(of: key) else { return }
         inFlight[index].audio.add(chunk, lasting: nanoseconds)
@@ -48,6 +56,7 @@ extension Session {
 
     /// Forwards the frames that a chunk completes to the upstream.
     mutating func send(_ chunk: RawSpan, of key: RequestKey, frames: inout FrameAssembler, effects: inout Effects) {
+        guard supervision == nil || !isHeld(key) else { return }
         frames.add(chunk) { whole in
             inFlight.queue(whole.byteCount)
             effects.send(whole, of: key)

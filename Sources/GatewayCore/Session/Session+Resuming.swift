@@ -7,6 +7,7 @@ extension Session {
         detachedAt = now
         changes &+= 1
         outbox.detach()
+        deliveryMarks.removeAll()
         audioInput.suspend()
         memoryUsage.connection = MemoryUsage.Connection()
         roundTripNanoseconds = nil
@@ -34,15 +35,20 @@ extension Session {
         connectedAt = wall
         hasAnnouncedExpiry = false
         audioInput.suspend()
-        return outbox.rewind(after: last)
+        if let last { turnLog.acknowledge(last, now: now) }
+        let isLost = outbox.rewind(after: last)
+        acknowledgePushes()
+        return isLost
     }
 
     /// Marks the session as ended by the operator. An attached session ends when its connection closes.
     package mutating func endByOperator() { ending = ending ?? .closedByOperator }
 
     /// Handles an `ack`. It also confirms the resume token, which was in the first message on the connection.
-    mutating func acknowledge(_ sequence: UInt64) {
+    mutating func acknowledge(_ sequence: UInt64, now: Instant) {
         outbox.acknowledge(sequence)
+        turnLog.acknowledge(sequence, now: now)
+        if !pushes.isEmpty { acknowledgePushes() }
         if credentials.confirm() { changes &+= 1 }
     }
 
@@ -59,7 +65,10 @@ extension Session {
         lastMessageAt = lastMessageAt + difference
         detachedAt = detachedAt.map { $0 + difference }
         inFlight.move(by: difference)
+        turnLog.move(by: difference)
         audioInput.move(by: difference)
+        deliveryMarks.move(by: difference)
         admission.move(by: difference)
+        supervision?.move(by: difference)
     }
 }

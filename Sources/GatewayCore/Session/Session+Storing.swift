@@ -15,6 +15,7 @@ extension Session {
         guard var batch = effects.batch.take() else { return }
         storedChanges = changes
         outbox.store(of: id, into: &batch)
+        pushes.store(of: id, into: &batch)
         recentIDs.store(of: id, into: &batch)
         history.store(of: id, into: &batch)
         timeline.store(of: id, into: &batch)
@@ -130,6 +131,7 @@ extension Session {
         try recentIDs.restore(stored.records[.id] ?? [])
         try history.restore(stored.records[.history] ?? [])
         try timeline.restore(stored.records[.event] ?? [])
+        try pushes.restore(stored.records[.push] ?? [])
         note(.restored, of: nil, wall: wall)
         for _ in 0..<(try reader.fixed(UInt32.self)) {
             let key = RequestKey(number: try reader.fixed())
@@ -159,11 +161,13 @@ extension Session {
         guard let record = stored.records[.request]?.first(where: { $0.number == key.number }) else { throw RecordError() }
         let request = try UpstreamRequest(key: key, record: record.bytes)
         let chunks = stored.records[.chunk]?.filter { key.chunks.contains($0.number) } ?? []
-        var entry = InFlightRequest(key: key, id: request.id, startedAt: startedAt, extraBytes: request.extraBytes)
+        let format: AudioFormat? = if case .audio(let format) = request.input { format } else { nil }
+        var entry = InFlightRequest(
+            key: key, id: request.id, kind: format == nil ? .text : .audio, startedAt: startedAt,
+            wall: effects.wall - (effects.now - startedAt).milliseconds, extraBytes: request.extraBytes)
         entry.hasResponse = hasResponse
         entry.inputEnded = inputEnded
         entry.storedChunks = chunks.isEmpty ? nil : UInt64(chunks.count)
-        let format: AudioFormat? = if case .audio(let format) = request.input { format } else { nil }
         var clock = format.map { AudioStreamClock(format: $0) }
         for chunk in chunks {
             chunk.bytes.withRawSpan { entry.audio.add($0, lasting: clock?.nanoseconds(adding: $0) ?? 0) }

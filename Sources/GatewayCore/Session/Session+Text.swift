@@ -23,7 +23,7 @@ extension Session {
         let request = UpstreamRequest(
             key: key, id: id, input: .text(text), lang: message.lang?.bytes(in: bytes), stream: message.stream,
             output: Self.output(message.output, in: bytes), meta: Self.meta(message.meta, in: bytes), path: path,
-            access: access.request)
+            access: access.request, origin: origin)
         begin(consume request, kind: .text, effects: &effects)
     }
 

@@ -43,30 +43,41 @@ extension Session {
         switch consume content {
         case .text(let text, let final):
             inFlight[index].detectOutput(in: text)
+            if !text.isEmpty { inFlight[index].mark(.firstToken, now: effects.now) }
             addToHistory(text, final: final, isLast: isLast, index: index, effects: &effects)
+            let isEmpty = text.isEmpty
             sequence(TextMessage(id, text, isFinal: final, end: isLast ? .done(epilogue) : .open), request: request, effects: &effects)
+            if !isEmpty { measureFirstText(at: index) }
         case .unsentText(let text):
             inFlight[index].detectOutput(in: text)
+            if !text.isEmpty { inFlight[index].mark(.firstToken, now: effects.now) }
             addToHistory(text, final: false, isLast: false, index: index, effects: &effects)
         case .transcript(let text, let final, let confidence, let start, let end):
-            if final { addToHistory(transcript: text, isLast: isLast, index: index, effects: effects) }
+            if final {
+                inFlight[index].markTranscript(now: effects.now)
+                addToHistory(transcript: text, isLast: isLast, index: index, effects: effects)
+            }
             let message = TranscriptMessage(
                 id, text, isFinal: final, confidence: confidence, startMilliseconds: start, endMilliseconds: end,
                 end: isLast ? .done(epilogue) : .open)
             sequence(message, request: request, effects: &effects)
         case .audio(let format):
             inFlight[index].responseClock = AudioStreamClock(format: format)
+            inFlight[index].isAudioOpen = true
             let message = AudioMessage(id, format, isFinal: false, end: isLast ? .done(epilogue) : .open)
             sequence(message, kind: .opening, request: request, effects: &effects)
         case .audioEnd(let format):
+            inFlight[index].isAudioOpen = false
             let message = AudioMessage(id, format, isFinal: true, end: isLast ? .done(epilogue) : .open)
             sequence(message, request: request, effects: &effects)
         case .audioChunk(let chunk):
             inFlight[index].hasOutput = true
+            inFlight[index].mark(.firstAudio, now: effects.now)
             chunk.withRawSpan { bytes in
                 outbox.append(bytes, kind: .binary, request: request)
                 let duration = inFlight[index].responseClock?.nanoseconds(adding: bytes)
                 inFlight[index].responseAudio.add(bytes, lasting: duration ?? 0)
+                measureSpeech(duration ?? 0, at: index, effects: &effects)
             }
             counts.messagesOut &+= 1
         case .sentence: break
@@ -134,7 +145,11 @@ extension Session {
         note(.failed(error.code), of: error.correlationID, wall: effects.wall)
         counts.errors &+= 1
         // Latency is recorded only for responses, not for errors.
-        if let index = inFlight.index(of: request) { inFlight[index].hasLatencyEntry = true }
+        if let index = inFlight.index(of: request) {
+            inFlight[index].hasLatencyEntry = true
+            inFlight[index].outcome = .failed
+            inFlight[index].add(Turn.Failure(at: effects.wall, code: error.code, correlationID: error.correlationID))
+        }
         sequence(ErrorMessage(error, showsDetails: effects.showsDetails, end: .done(epilogue)), request: request, effects: &effects)
     }
 

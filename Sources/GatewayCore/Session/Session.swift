@@ -23,6 +23,7 @@ package struct Session: ~Copyable, Sendable {
     package var outbox: Outbox
     package var history: History
     package internal(set) var timeline = Timeline()
+    package internal(set) var turnLog = TurnLog()
     package var recentIDs: RecentIDs
     package var audioInput = AudioInput()
     package var memoryUsage = MemoryUsage()
@@ -52,15 +53,23 @@ package struct Session: ~Copyable, Sendable {
     package internal(set) var quotas = SessionQuotas()
     /// The path of the client's upgrade request.
     package var path = ""
+    /// The trace of the client's connection; nil without tracing.
+    package var origin: TraceOrigin?
     /// The smoothed time until a response begins, in nanoseconds; nil before the first response.
     var responseDelay: Int64?
     var hasAnnouncedExpiry = false
+    var deliveryMarks = DeliveryMarks()
+    var unreportedSpeech = UnreportedSpeech()
     /// The newest playback progress that `limits.control_per_minute` held back.
     var heldStatus: ClientMessage.Status?
     /// Incremented with every change that has to be stored, other than sequenced messages, ids and history.
     var changes: UInt64 = 1
     /// ``changes`` as of the last ``store(effects:)``.
     var storedChanges: UInt64 = 0
+    /// The pushes that the client hasn't acknowledged.
+    var pushes = PendingPushes()
+    /// Nil unless an operator has taken the session over or whispered.
+    var supervision: Supervision?
 
     package init(id: ULID, policy shared: SharedPolicy, global: SharedLimiter, now: Instant, wall: Int64) {
         self.id = id

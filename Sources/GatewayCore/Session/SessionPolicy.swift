@@ -43,6 +43,8 @@ package struct SessionPolicy: Sendable {
     package var outboxBytes = Int.max
     package var memoryBudget = Int.max
     package var upstreamQueueBytes = Int.max
+    /// Nanoseconds without a command of the operator after which a takeover ends.
+    package var takeoverTimeout = Int64.max
     package var heartbeatMilliseconds: Int64 = 30_000
     /// `auth.leeway` in milliseconds.
     package var tokenLeeway: Int64 = 0

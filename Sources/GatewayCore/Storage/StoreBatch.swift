@@ -16,6 +16,8 @@ package enum RecordKind: UInt8, Sendable, CaseIterable {
     case chunk = 5
     /// A timeline event; numbered serially.
     case event = 6
+    /// An unacknowledged push; numbered by the key of its messages.
+    case push = 7
 }
 
 /// Changes to the records of sessions, in order. A store commits all of them or none.

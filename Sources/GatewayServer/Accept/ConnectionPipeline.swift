@@ -55,7 +55,7 @@ package enum ConnectionPipeline {
             deadline: now + min(loop.settings.handshakeTimeout, loop.settings.headerTimeout),
             abort: { channel.close(promise: nil) })
         shard.connections.add(connection)
-        loop.counters.accepted &+= 1
+        loop.metrics.accepted &+= 1
         let bound = NIOLoopBound((shard, connection), eventLoop: channel.eventLoop)
         channel.closeFuture.whenComplete { _ in
             let (shard, connection) = bound.value
@@ -65,20 +65,26 @@ package enum ConnectionPipeline {
         return connection
     }
 
-    /// Returns the close code for the counters: the gateway's own codes, 1005 and 1006 unchanged, any other code of a client as 3000, and a
-    /// missing one as 1006.
-    private static func counted(_ code: UInt16?) -> UInt16 {
-        guard let code, code != 1005 else { return code ?? 1006 }
-        return code == 1006 || CloseCode(rawValue: code) != nil ? code : 3000
-    }
-
     /// Logs a closed connection and releases its WebSocket from the connection limits.
     private static func closed(_ connection: Connection, loop: EventLoopState) {
         if connection.countsAsWebSocket { loop.shared.connectionLimits.releaseWebSocket(of: connection.client) }
         if let grant = connection.grant { loop.shared.access.users.release(connection.id, of: grant.user) }
         if let announced = connection.announced { loop.shared.connectionLimits.releaseAnnounced(announced) }
         let wasUpgraded = connection.isUpgraded
-        if wasUpgraded { loop.counters.closes[counted(connection.closeCode), default: 0] &+= 1 }
+        if wasUpgraded {
+            loop.metrics.countClose(connection.closeCode, by: connection.closeInitiator)
+            loop.audit(
+                .close, of: connection,
+                [
+                    .init("code", connection.closeCode ?? 1006), .init("reason", connection.closeReason ?? "closed"),
+                    .init("duration_ms", (loop.clock.now - connection.acceptedAt).milliseconds),
+                ])
+            loop.shared.tracer?.end(connection)
+        }
+        if let phase = connection.timedOut {
+            loop.metrics.rejections.add(.timeout)
+            if phase == .handshake { loop.metrics.handshakeFailures.add(.timeout) }
+        }
         // Port scans and health probes would flood the log at info.
         let level: Logger.Level = wasUpgraded ? .info : .debug
         guard loop.logger.logLevel <= level,

@@ -12,7 +12,7 @@ import Synchronization
 /// The front listener as a service: binds the listener, ticks the event loops, and drains on graceful shutdown.
 package final class Gateway: Service {
     private let group: MultiThreadedEventLoopGroup
-    private let shards: [NIOLoopBound<GatewayShard>]
+    let shards: [NIOLoopBound<GatewayShard>]
     /// The last ticks of the event loops, in the order of ``shards``.
     private let ticks: [LoopTick]
     /// The positions in ``shards`` by the loop number of ``SessionRegistry``.
@@ -36,6 +36,7 @@ package final class Gateway: Service {
     private let reportRetention: Mutex<Duration>
     private let listeners = Mutex<[any Channel]>([])
     private let rejectedAddresses = Atomic<UInt64>(0)
+    private let rejectedPeers = Atomic<UInt64>(0)
     private let onListening: @Sendable (SocketAddress) -> Void
 
     /// The length of the accept queue; the kernel may lower it (`net.core.somaxconn`).
@@ -61,6 +62,7 @@ package final class Gateway: Service {
         address = inherited[.listen]?.address ?? configuration.listen.address
         plainAddress = inherited[.plain]?.address ?? configuration.listen.plain
         drain = configuration.shutdown.drain
+        shared.undelivered.limit = configuration.push.undeliveredMax
         sweep = configuration.sessions.sweep
         reportRetention = Mutex(configuration.reports.keep)
         let settings = GatewaySettings(configuration)
@@ -168,21 +170,23 @@ package final class Gateway: Service {
                 return Task.isCancelled
             }
             group.addTask { [self] in
-                // glibc returns the memory that a wave of connections has freed only when `malloc_trim` is called, which takes
-                // milliseconds and therefore doesn't run on an event loop.
-                while (try? await Task.sleep(for: sweep)) != nil {
-                    malloc_trim(0)
-                    let wall = LoopClock.wallMilliseconds()
-                    shared.archive.sweep(endedBefore: wall &- reportRetention.withLock { $0.clampedMilliseconds })
-                    shared.usage.sweep(wall: wall)
-                    shared.usage.ledger?.removeRows(before: UsageRow.firstKeptDay(wall: wall))
-                    shared.store?.sweep()
-                }
+                while (try? await Task.sleep(for: sweep)) != nil { removeExpired() }
                 return true
             }
             defer { group.cancelAll() }
             return await group.next() ?? true
         }
+    }
+
+    /// Removes expired reports, usage and records of the store, and returns freed memory to the system. Must not be called on an event loop.
+    func removeExpired() {
+        // glibc returns the memory that a wave of connections has freed only when `malloc_trim` is called, which takes milliseconds.
+        malloc_trim(0)
+        let wall = LoopClock.wallMilliseconds()
+        shared.archive.sweep(endedBefore: wall &- reportRetention.withLock { $0.clampedMilliseconds })
+        shared.usage.sweep(wall: wall)
+        shared.usage.ledger?.removeRows(before: UsageRow.firstKeptDay(wall: wall))
+        shared.store?.sweep()
     }
 
     /// TCP_NOTSENT_LOWAT of Linux's `tcp.h`.
@@ -247,7 +251,10 @@ package final class Gateway: Service {
         return AcceptGate(
             connectionLimits: shared.connectionLimits, admitsOnlyProxies: admitsOnlyProxies, gates: gates,
             rejected: { [self] address, reason in
-                rejectedAddresses.add(1, ordering: .relaxed)
+                switch reason {
+                case .limit: rejectedAddresses.add(1, ordering: .relaxed)
+                case .untrusted: rejectedPeers.add(1, ordering: .relaxed)
+                }
                 let (text, topic): (Logger.Message, LogTopic) =
                     switch reason {
                     case .limit: ("connection rejected: too many connections or too many new ones per second from its address", .address)
@@ -268,13 +275,15 @@ package final class Gateway: Service {
         reportRetention.withLock { $0 = configuration.reports.keep }
         shared.connectionLimits.policy = ConnectionLimits.Policy(configuration)
         shared.sessions.limits = SessionRegistry.Limits(configuration)
+        shared.undelivered.limit = configuration.push.undeliveredMax
+        shared.tracer?.apply(TracePolicy(configuration))
         let settings = GatewaySettings(configuration)
         await onEveryLoop { $0.apply(settings) }
         for channel in listeners.withLock({ $0 }) { try? await channel.triggerUserOutboundEvent(AcceptGate.LimitsChanged()).get() }
     }
 
     /// Calls `body` on the event loop of a session. Retries while the session is being transferred to another loop.
-    private func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LocalSessionTable) -> Value?) async -> Value? {
+    func find<Value: Sendable>(_ id: ULID, _ body: @escaping @Sendable (LocalSessionTable) -> Value?) async -> Value? {
         for _ in 0..<Self.maximumLookups {
             guard let number = shared.sessions.loop(of: id), let position = positions[number] else { return nil }
             let bound = shards[position]
@@ -283,16 +292,27 @@ package final class Gateway: Service {
         return nil
     }
 
-    private static let maximumLookups = 100
+    static let maximumLookups = 100
 
-    package var rejectedByAddress: UInt64 { rejectedAddresses.load(ordering: .relaxed) }
+    var loopCount: Int { shards.count }
+    var boundShards: [NIOLoopBound<GatewayShard>] { shards }
 
-    /// The sum of the counters of all event loops.
+    /// Returns the position in ``boundShards`` of the loop of a session; nil if the session isn't live.
+    func position(of session: ULID) -> Int? { shared.sessions.loop(of: session).flatMap { positions[$0] } }
+
+    /// The figures of all event loops together.
     package func counters() async -> LoopCounters {
-        var total = LoopCounters()
-        for counters in await snapshotLoops({ $0.loop.counters }) { total.add(counters) }
-        total.rejected &+= rejectedByAddress
-        return total
+        let readings = await readings()
+        return LoopCounters(LoopReading.total(readings), memoryBytes: readings.reduce(0) { $0 + $1.memoryBytes })
+    }
+
+    /// The metrics of each event loop. Connections that were rejected when they were accepted count for the first one.
+    package func readings() async -> [LoopReading] {
+        var readings = await snapshotLoops { LoopReading(of: $0.loop) }
+        guard !readings.isEmpty else { return readings }
+        readings[0].metrics.rejections.add(.addressLimit, rejectedAddresses.load(ordering: .relaxed))
+        readings[0].metrics.rejections.add(.untrustedProxy, rejectedPeers.load(ordering: .relaxed))
+        return readings
     }
 
     func onEveryLoop(_ body: @escaping @Sendable (GatewayShard) -> Void) async {
@@ -314,9 +334,11 @@ package final class Gateway: Service {
 }
 
 extension Gateway: SessionDirectory {
-    package func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession] {
-        let found = await snapshotLoops { $0.sessions.liveSessions(after: cursor, limit: limit, attached: attached) }.flatMap(\.self)
-        return Array(found.sorted { $0.report.id < $1.report.id }.prefix(limit))
+    package func sessions(_ query: SessionQuery) async -> [LiveSession] {
+        let found = await gather { (shard, completion: @escaping ([LiveSession]) -> Void) in
+            shard.sessions.find(query, completion: completion)
+        }
+        return Array(found.flatMap(\.self).sorted { $0.rank < $1.rank }.prefix(query.limit))
     }
 
     package func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? {
@@ -326,6 +348,7 @@ extension Gateway: SessionDirectory {
     package func close(_ id: ULID) async -> Bool { await find(id) { $0.close(id, keepsReport: true) ? true : nil } ?? false }
 
     package func erase(_ id: ULID) async -> Bool {
+        defer { shared.undelivered.erase(id) }
         guard await find(id, { $0.close(id, keepsReport: false) ? true : nil }) ?? false else { return false }
         // The batch that ends the session is submitted now if it wasn't already.
         await onEveryLoop { $0.loop.submitBatch() }

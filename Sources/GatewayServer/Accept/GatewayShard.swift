@@ -9,6 +9,7 @@ package final class GatewayShard {
     package let loop: EventLoopState
     package let connections = ConnectionTable()
     package let sessions: LocalSessionTable
+    private let survey = SessionSurvey()
     private var nextAccounting: Instant
     private var nextSweep: Instant
     private var nextDetachedTick: Instant
@@ -27,19 +28,25 @@ package final class GatewayShard {
 
     /// Handles everything that is due on this event loop. Must be called every ``tickInterval``.
     package func tick() {
+        if let delay = loop.gauges.tickBegan(now: loop.sharedNow) { loop.metrics.lag.record(delay) }
+        defer { loop.gauges.tickEnded(now: loop.sharedNow, interval: .nanoseconds(Self.tickInterval.nanoseconds)) }
         let now = loop.tick()
         connections.tick(now: now, idleTickInterval: loop.settings.idleTickInterval)
         loop.upstreams.tick(now: now)
+        sessions.tickPushes()
         // Every half second, so that a detached session ends at most a second after its deadline.
         if now >= nextDetachedTick {
             let elapsed = max(.zero, now - nextDetachedTick) + Self.detachedTickInterval
             nextDetachedTick = now + Self.detachedTickInterval
             sessions.tickDetached(now: now, elapsed: elapsed)
         }
+        survey.tick(sessions, now: now)
         if now >= nextAccounting {
             nextAccounting = now + .seconds(1)
             sessions.accountMemory()
+            loop.gauges.measureUtilization(now: loop.sharedNow)
             loop.logSuppressed(now: now)
+            loop.audit?.recordSuppressed(now: now, wall: LoopClock.wallMilliseconds())
         }
         if now >= nextSweep { sweep(now: now) }
     }

@@ -67,6 +67,7 @@ package final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelH
 
     private func finish(_ context: ChannelHandlerContext, rest: ByteBuffer) {
         connection.phase = nextPhase
+        connection.handshakeBeganAt = loop.clock.now
         if nextPhase == .head { connection.deadline = connection.acceptedAt + loop.settings.headerTimeout }
         if rest.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(rest)) }
         context.pipeline.syncOperations.removeHandler(context: context, promise: nil)
@@ -74,7 +75,7 @@ package final class ProxyHeaderHandler: ChannelInboundHandler, RemovableChannelH
 
     private func reject(_ context: ChannelHandlerContext, _ reason: String, detail: String? = nil) {
         connection.ended(reason: reason)
-        loop.counters.rejected &+= 1
+        loop.metrics.rejections.add(.proxyHeader)
         if case .write(let suppressed) = loop.throttle.admit(.proxy, now: loop.clock.now) {
             var metadata = connection.addressMetadata
             metadata["connection_id"] = "\(connection.id)"

@@ -25,7 +25,9 @@ extension ConfigurationKey {
             "reports.content", \.reports.content, reload: .live,
             "Whether reports contain texts and transcripts, or only times, sizes and outcomes."),
 
-        .endpoint("operations.address", \.operations.address, "Address of the plain HTTP listener for health, metrics and operations."),
+        .endpoint(
+            "operations.address", \.operations.address,
+            "Address of the listener for health, metrics and operations: plain HTTP, or HTTPS with operations.tls.certificates."),
         ConfigurationKey(
             "operations.token", \.operations.token, isSecret: true, reload: .live, allowed: operationsTokenAllowed,
             meaning:
@@ -33,6 +35,13 @@ extension ConfigurationKey {
                 + "or operations.tokens. "
                 + "A secret: prefer PARLEY_OPERATIONS_TOKEN_FILE=/path to this key.",
             read: { only($0).flatMap(token).map(Optional.some) }, write: { $0 }),
+
+        .list(
+            "operations.tls.certificates", \.operations.certificates,
+            of: "cert.pem:key.pem, such as [/etc/parley/cert.pem:/etc/parley/key.pem]",
+            reload: .live,
+            "Certificate chains of that listener with their private keys, as tls.certificates. None: plain HTTP.",
+            read: { CertificateFiles($0) }, write: { $0.description }),
 
         .choice("logging.level", \.logging.level, reload: .live, "Least severe level written to standard output."),
         .choice("logging.format", \.logging.format, "One JSON object per line, or lines for a terminal."),
@@ -49,7 +58,8 @@ extension ConfigurationKey {
     ]
 
     /// Every key, in the order of `gateway.yaml`.
-    package static let all: [ConfigurationKey] = listening + messaging + operating + access + conformance
+    package static let all: [ConfigurationKey] =
+        listening + messaging + pushing + operating + observing + access + conformance
 
     /// Keys by name.
     package static let byName: [String: ConfigurationKey] = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -66,8 +76,9 @@ extension ConfigurationKey {
 }
 
 extension ConfigurationKey {
-    /// The groups of the keys: `listen`, `tls`, …
-    static let groups: Set<String> = Set(all.compactMap { $0.components.first })
+    /// The groups of the keys: `listen`, `tls`, `operations`, `operations.tls`, …
+    static let groups: Set<String> = Set(
+        all.flatMap { key in (1..<key.components.count).map { key.components.prefix($0).joined(separator: ".") } })
 }
 
 extension ConfigurationProblem {

@@ -39,7 +39,8 @@ package enum ConfigurationLoader {
             throw ConfigurationError(problems: problems, files: files.map(\.path), openDecisions: rules.openDecisions)
         }
 
-        let certificates = merged.configuration.tls.certificates.flatMap { [$0.certificate, $0.key] }
+        let listeners = merged.configuration.tls.certificates + merged.configuration.operations.certificates
+        let certificates = listeners.flatMap { [$0.certificate, $0.key] }
         let upstreams = merged.configuration.upstreams.values.flatMap(\.credentialFiles)
         let auth = merged.configuration.auth
         // The file of the JWK set is watched by the part that reads it.

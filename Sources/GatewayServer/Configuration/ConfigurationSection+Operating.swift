@@ -23,12 +23,14 @@ extension ConfigurationSection {
         package var content = ReportContent.full
     }
 
-    /// `operations.*`: the second listener, plain HTTP.
+    /// `operations.*`: the second listener.
     package struct Operations: Sendable, Equatable {
         /// The address for health, metrics and operations. Port 0: the system chooses a free port.
         package var address = SocketEndpoint(host: "127.0.0.1", port: 9464)
         /// Bearer token of everything except health. Never nil in production, nor if `address` isn't loopback. A secret.
         package var token: String?
+        /// `operations.tls.certificates`: chains with their keys. Empty: plain HTTP.
+        package var certificates: [CertificateFiles] = []
         /// `operations.tokens`: further tokens by name, with the rights that each one grants.
         package var tokens: [String: Token] = [:]
 

@@ -37,10 +37,18 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var store = ConfigurationSection.Store()
     /// Reports of ended sessions.
     package var reports = ConfigurationSection.Reports()
+    /// Messages that a back office pushes into sessions.
+    package var push = ConfigurationSection.Push()
+    /// Operators who take sessions over.
+    package var supervision = ConfigurationSection.Supervision()
     /// The second listener: health, metrics, operations.
     package var operations = ConfigurationSection.Operations()
     /// Log lines on standard output.
     package var logging = ConfigurationSection.Logging()
+    /// The audit log.
+    package var audit = ConfigurationSection.Audit()
+    /// Traces of connections and messages.
+    package var tracing = ConfigurationSection.Tracing()
     /// The shutdown, from SIGTERM to exit.
     package var shutdown = ConfigurationSection.Shutdown()
     /// Authentication of clients.

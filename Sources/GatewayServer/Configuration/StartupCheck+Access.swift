@@ -55,7 +55,7 @@ extension StartupCheck {
         let configuration = loaded.configuration
         guard configuration.environment != .development else { return }
         var files = loaded.secretFiles.map { (path: $0, content: "a secret") }
-        files += configuration.tls.certificates.map { ($0.key, "a private key") }
+        files += (configuration.tls.certificates + configuration.operations.certificates).map { ($0.key, "a private key") }
         files += configuration.upstreams.values.compactMap(\.clientCertificate).map { ($0.key, "a private key") }
         if let file = configuration.auth.mintingKey { files.append((file.path, "a private key")) }
         let secrets = loaded.origins.filter { ConfigurationKey.named($0.key)?.isSecret == true }

@@ -24,6 +24,7 @@ package struct StartupCheck {
     package init(_ loaded: LoadedConfiguration, stateDirectory: String, group: any EventLoopGroup, now: Int64) {
         self.loaded = loaded
         checkCertificates(stateDirectory: stateDirectory, now: now)
+        checkOperationsCertificates(now: now)
         checkTokenKeys()
         checkUpstreams(group: group)
         checkStore()
@@ -53,6 +54,14 @@ package struct StartupCheck {
                 let isAuthority = problem.path != nil && problem.path == configuration.tls.clientCA
                 reject(isAuthority ? "tls.client_ca" : "tls.certificates", problem)
             }
+        }
+    }
+
+    private mutating func checkOperationsCertificates(now: Int64) {
+        do throws(TLSConfigurationError) {
+            warnings += try OperationsCertificates(loaded.configuration, now: now).warnings.map { "\($0)" }
+        } catch {
+            for problem in error.problems { reject("operations.tls.certificates", problem) }
         }
     }
 

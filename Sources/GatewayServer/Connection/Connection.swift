@@ -48,6 +48,8 @@ package final class Connection {
     package var grant: Grant?
     /// The path of the request.
     package var path = ""
+    /// The span of the connection; nil before the upgrade request and without tracing.
+    package var trace: ConnectionTrace?
     package var bytesIn: UInt64 = 0
     package var bytesOut: UInt64 = 0
     package var messagesIn: UInt64 = 0
@@ -56,6 +58,12 @@ package final class Connection {
     package private(set) var closeCode: UInt16?
     /// The reason of the close for the log: the first one that was set.
     package private(set) var closeReason: String?
+    /// The party that closed the WebSocket; set with ``closeReason``.
+    package private(set) var closeInitiator = CloseInitiator.network
+    /// The phase whose deadline has passed before the upgrade; nil otherwise.
+    package internal(set) var timedOut: Phase?
+    /// When the TLS handshake could begin: after the PROXY header, if there is one.
+    package var handshakeBeganAt: Instant
     /// Nil unless the gateway drains.
     var drain: Drain?
     /// The position in ``ConnectionTable``.
@@ -74,6 +82,7 @@ package final class Connection {
         self.client = client
         self.trustsForwardedFields = isFromProxy
         self.acceptedAt = acceptedAt
+        handshakeBeganAt = acceptedAt
         self.deadline = deadline
         self.abort = abort
     }
@@ -99,10 +108,18 @@ package final class Connection {
     package func announceUnknownClient() { trustsForwardedFields = false }
 
     /// Records the close code and the reason for the log. Only the first call has an effect.
-    package func ended(code: UInt16? = nil, reason: String) {
+    package func ended(code: UInt16? = nil, reason: String, by initiator: CloseInitiator = .network) {
         guard closeReason == nil else { return }
         closeCode = code
+        closeInitiator = initiator
         closeReason = reason
+    }
+
+    /// Aborts a connection whose deadline before the upgrade has passed.
+    func timeOut(reason: String) {
+        timedOut = phase
+        ended(reason: reason)
+        abort()
     }
 
     package func linger(now: Instant) {

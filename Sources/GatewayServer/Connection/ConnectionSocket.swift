@@ -4,6 +4,8 @@ package import GatewayCore
 
 /// The interface of an upgraded connection to its event loop and session.
 package protocol ConnectionSocket: AnyObject {
+    /// The time at which the last byte was received.
+    var lastReceived: Instant { get }
     /// Checks deadlines.
     func tick()
     /// Sends the effects of the handled input and waiting messages of the session.

@@ -47,14 +47,11 @@ package final class ConnectionTable {
             connection.deadline = now + idleTickInterval
             connection.socket?.tick()
         case .proxyHeader:
-            connection.ended(reason: "PROXY header timeout")
-            connection.abort()
+            connection.timeOut(reason: "PROXY header timeout")
         case .handshake:
-            connection.ended(reason: "tls handshake timeout")
-            connection.abort()
+            connection.timeOut(reason: "tls handshake timeout")
         case .head:
-            connection.ended(reason: "request head timeout")
-            connection.abort()
+            connection.timeOut(reason: "request head timeout")
         case .lingering:
             if let socket = connection.socket { socket.lingerExpired() } else { connection.abort() }
         }

@@ -20,6 +20,7 @@ package final class EchoApplication: WebSocketApplication {
     package func open() {}
 
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
+        loop.metrics.inbound.add(.other)
         var bytes: [UInt8] = []
         bytes.reserveCapacity(payload.byteCount)
         bytes.append(bytesOf: payload)
@@ -27,6 +28,7 @@ package final class EchoApplication: WebSocketApplication {
         queue.append((kind, bytes))
         // Memory for a client that doesn't read is limited to two messages of the largest size.
         guard memoryBytes > 2 * GatewaySettings.echoLimits.maxMessageBytes else { return }
+        loop.metrics.slowConsumers &+= 1
         fail(.slowConsumer, source: .client, close: .slowConsumer)
     }
 
@@ -37,7 +39,7 @@ package final class EchoApplication: WebSocketApplication {
             memoryBytes -= message.bytes.count
             message.bytes.withRawSpan { writer.write(message.kind, $0, mayCompress: true, to: &output) }
             connection.messagesOut &+= 1
-            loop.counters.messagesOut &+= 1
+            loop.metrics.countSent(.other)
             index += 1
         }
         queue.removeFirst(index)

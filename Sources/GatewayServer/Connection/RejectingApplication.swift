@@ -20,7 +20,7 @@ package final class RejectingApplication: WebSocketApplication {
         loop.effects.closing = Closing(error)
     }
 
-    package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {}
+    package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) { loop.metrics.inbound.add(.other) }
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {}
     package func written(_ report: ConnectionReport?) -> Bool { false }
     package func fail(_ reason: ErrorReason, source: GatewayError.Source, close: CloseCode) {

@@ -27,6 +27,9 @@ package protocol WebSocketApplication: AnyObject {
     func prepareToWrite() -> WritingState
     /// Writes waiting messages, until `output` holds about ``writeSize``.
     func write(to output: inout ByteBuffer, writer: inout MessageWriter)
+    /// Whether operators tap the messages; then ``tapReply(_:)`` is called with every reply that is written.
+    var isTapped: Bool { get }
+    func tapReply(_ message: RawSpan)
     /// Called after a write; with nil when the write was delayed.
     ///
     /// - Returns: whether the application still has messages to write.
@@ -77,6 +80,8 @@ extension WebSocketApplication {
 
     package var reading: ReadingPermission { ReadingPermission() }
     package func rejectSkipped(_ kind: MessageKind) {}
+    package var isTapped: Bool { false }
+    package func tapReply(_ message: RawSpan) {}
     package func admitsControlFrame(of byteCount: Int) -> Bool { true }
     package func prepareToWrite() -> WritingState { WritingState() }
     package func commitFailed() -> Set<RequestKey>? { [] }

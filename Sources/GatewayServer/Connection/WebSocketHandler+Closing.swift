@@ -29,7 +29,7 @@ extension WebSocketHandler {
         loop.effects.closing = nil
         guard case .open = state else { return }
         bufferLastReplies()
-        connection.ended(code: closing.code.rawValue, reason: closing.reason)
+        connection.ended(code: closing.code.rawValue, reason: closing.reason, by: .gateway)
         if isWritable, !isDisconnected { application.write(to: &backlog, writer: &writer) }
         writer.writeClose(closing.code, reason: closing.reason, to: &backlog)
         state = .closing(until: closeDeadline)
@@ -59,7 +59,7 @@ extension WebSocketHandler {
     /// Replies to the peer's close frame with the same code and ends the connection.
     func replyToClose(_ code: UInt16?) {
         if case .open = state {
-            connection.ended(code: code ?? 1005, reason: "closed by the client")
+            connection.ended(code: code ?? 1005, reason: "closed by the client", by: .client)
             bufferLastReplies()
             // Replies to messages of the same read, and waiting messages, are sent before the close frame, as if the client's close frame
             // had arrived in a read of its own.

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import GatewayCore
+package import GatewayCore
 import GatewayWebSocket
 import NIOCore
 
 /// The deadlines of an upgraded connection: heartbeat, slow consumer, age, close handshake, and those of its application.
 extension WebSocketHandler {
+    package var lastReceived: Instant { heartbeat.lastReceived }
+
     package func tick() {
         handleInput {
             switch state {
@@ -31,7 +33,7 @@ extension WebSocketHandler {
 
     private func tickHeartbeat() {
         let missed = heartbeat.missed
-        defer { loop.counters.missedPongs &+= UInt64(heartbeat.missed - missed) }
+        defer { loop.metrics.missedPongs &+= UInt64(heartbeat.missed - missed) }
         // While the socket isn't writable, a ping would only wait in the backlog.
         switch heartbeat.tick(now: loop.effects.now, policy: loop.settings.heartbeat, canPing: isWritable) {
         case .none: break

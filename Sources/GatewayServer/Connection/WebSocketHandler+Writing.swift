@@ -26,7 +26,10 @@ extension WebSocketHandler {
             // The session may exceed its budget now; then the close frame is sent in the same flush.
         } while loop.effects.closing != nil
         if loop.output.storageCapacity > 4 * Application.writeSize { loop.output = ByteBuffer() }
-        for error in loop.effects.incidents { loop.record(error, connection: connection.id, session: connection.sessionID) }
+        for error in loop.effects.incidents {
+            loop.record(error, connection: connection.id, session: connection.sessionID)
+            loop.audit(error, of: connection)
+        }
         loop.effects.incidents.removeAll(keepingCapacity: true)
         finishFlush(hasWaiting: hasWaiting)
     }
@@ -66,7 +69,7 @@ extension WebSocketHandler {
     private func write(_ output: ByteBuffer, context: ChannelHandlerContext) {
         let count = UInt64(output.readableBytes)
         connection.bytesOut &+= count
-        loop.counters.bytesOut &+= count
+        loop.metrics.bytesOut &+= count
         progress.addWritten(output.readableBytes)
         if let tls { tls.send(plaintext: output) } else { context.writeAndFlush(wrapOutboundOut(output), promise: nil) }
     }
@@ -96,10 +99,12 @@ extension WebSocketHandler {
 
     private func writeDelayedAck(to output: inout ByteBuffer) {
         guard delayedAckCount > 0 else { return }
-        writer.write(.text, delayedAck.span.bytes.extracting(first: delayedAckCount), mayCompress: true, to: &output)
+        let message = delayedAck.span.bytes.extracting(first: delayedAckCount)
+        if application.isTapped { application.tapReply(message) }
+        writer.write(.text, message, mayCompress: true, to: &output)
         delayedAckCount = 0
         connection.messagesOut &+= 1
-        loop.counters.messagesOut &+= 1
+        loop.metrics.countSent(.ack)
     }
 
     /// Writes the replies to the input to `output`, or to ``held`` if they wait for a commit.
@@ -122,11 +127,12 @@ extension WebSocketHandler {
         bytes.withRawSpan { bytes in
             for reply in replies {
                 let message = bytes.extracting(reply.start..<reply.start + reply.count)
+                if application.isTapped { application.tapReply(message) }
                 writer.write(.text, message, mayCompress: reply.mayCompress, to: &output)
+                loop.metrics.countSent(OutboundMessageType(of: message))
             }
         }
         connection.messagesOut &+= UInt64(replies.count)
-        loop.counters.messagesOut &+= UInt64(replies.count)
     }
 
     /// Moves the replies to the input to the backlog, because the socket isn't writable.
@@ -191,6 +197,7 @@ extension WebSocketHandler {
     }
 
     func failSlowConsumer() {
+        loop.metrics.slowConsumers &+= 1
         application.fail(
             .slowConsumer, source: .client, close: .slowConsumer)
         if let closing = loop.effects.closing { begin(closing) }

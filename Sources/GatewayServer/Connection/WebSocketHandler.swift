@@ -131,7 +131,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     /// Parses inbound bytes in place.
     package func receive(_ buffer: inout ByteBuffer) {
         connection.bytesIn &+= UInt64(buffer.readableBytes)
-        loop.counters.bytesIn &+= UInt64(buffer.readableBytes)
+        loop.metrics.bytesIn &+= UInt64(buffer.readableBytes)
         guard case .closed = state else { return handleInput { read(&buffer) } }
     }
 
@@ -179,7 +179,7 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
     private func receive(_ kind: MessageKind, _ payload: WebSocketEvent.Payload, in buffer: borrowing ByteBuffer) {
         guard case .open = state else { return }
         connection.messagesIn &+= 1
-        loop.counters.messagesIn &+= 1
+        loop.inputMessages &+= 1
         let overhead = reader.overheadBytes
         reader.withPayload(of: payload, in: buffer) { application.receive(kind, $0, overhead: overhead) }
     }
@@ -190,7 +190,9 @@ package final class WebSocketHandler<Application: WebSocketApplication>: Channel
         let echoed = reader.withPayload(of: pong, in: buffer) { span in
             (0..<8).reduce(UInt64(0)) { $0 << 8 | UInt64(span.byte(at: $1)) }
         }
-        return heartbeat.pong(payload: echoed, now: loop.effects.now)
+        guard heartbeat.pong(payload: echoed, now: loop.effects.now) else { return false }
+        if let sample = heartbeat.lastNanoseconds { loop.metrics.pingTime.record(sample) }
+        return true
     }
 
     /// Writes a pong if the limits admit the ping and the socket accepts the pong. Otherwise only the newest ping is kept.

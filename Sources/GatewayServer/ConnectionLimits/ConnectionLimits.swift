@@ -30,6 +30,10 @@ package final class ConnectionLimits: Sendable {
             self.trustedProxies = trustedProxies
         }
 
+        var handshakes: Rate {
+            Rate(units: Double(handshakesPerSecond), per: .seconds(1), burst: Double(handshakesPerSecond))
+        }
+
         var tokenFailures: Rate {
             Rate(units: Double(tokenFailuresPerMinute), per: .seconds(60), burst: Double(tokenFailuresPerMinute) / 4)
         }
@@ -57,6 +61,9 @@ package final class ConnectionLimits: Sendable {
         var policy: Policy
         var sockets = 0
         var webSockets = 0
+        /// The highest value of ``webSockets``, and all WebSockets so far.
+        var peakWebSockets = 0
+        var totalWebSockets: UInt64 = 0
         var usages: [ClientAddress: Usage] = [:]
         /// The number of entries at which unused ones are removed, so that a flood of addresses can't exhaust memory.
         var sweepAt = 1024
@@ -66,9 +73,8 @@ package final class ConnectionLimits: Sendable {
             guard !address.isExempt else { return true }
             if usages.count >= sweepAt { sweep(now: now) }
             var usage = usages[address] ?? Usage()
-            let rate = Rate(units: Double(policy.handshakesPerSecond), per: .seconds(1), burst: Double(policy.handshakesPerSecond))
             let cap = policy.socketsPerAddress
-            let isAdmitted = (cap == 0 || usage.sockets < cap) && usage.handshakes.admit(1, at: rate, now: now) == nil
+            let isAdmitted = (cap == 0 || usage.sockets < cap) && usage.handshakes.admit(1, at: policy.handshakes, now: now) == nil
             usage.lastSeen = now
             if isAdmitted { usage.sockets += 1 }
             usages[address] = usage
@@ -100,6 +106,39 @@ package final class ConnectionLimits: Sendable {
 
     package var sockets: Int { state.withLock { $0.sockets } }
     package var webSockets: Int { state.withLock { $0.webSockets } }
+
+    /// The WebSockets: now, at most so far, and the limit.
+    package var figure: ResourceFigure {
+        state.withLock {
+            ResourceFigure(
+                current: $0.webSockets, peak: $0.peakWebSockets, maximum: ConfiguredLimit.unlimitedIfZero($0.policy.webSockets))
+        }
+    }
+
+    /// All WebSockets since the start.
+    package var totalWebSockets: UInt64 { state.withLock { $0.totalWebSockets } }
+
+    /// Returns the addresses that have reached a limit by address, at most `limit` of them, those with most WebSockets first.
+    package func addressesAtLimit(_ limit: Int, now: Instant) -> [AddressAtLimit] {
+        state.withLock { state in
+            let policy = state.policy
+            var found = FirstElements<AddressAtLimit>(limit: limit)
+            let rate = policy.handshakes
+            for (address, usage) in state.usages {
+                let isFull = policy.webSocketsPerAddress > 0 && usage.webSockets >= policy.webSocketsPerAddress
+                let isFast = usage.handshakes.wait(for: 1, at: rate, now: now) != nil
+                let isGuessing =
+                    policy.tokenFailuresPerMinute > 0 && usage.tokenFailures.wait(for: 1, at: policy.tokenFailures, now: now) != nil
+                guard isFull || isFast || isGuessing else { continue }
+                var rules: [String] = []
+                if isFull { rules.append("connections.per_address") }
+                if isFast { rules.append("connections.handshakes_per_second") }
+                if isGuessing { rules.append("auth.failures_per_minute") }
+                found.insert(AddressAtLimit(address: "\(address)", connections: usage.webSockets, rules: rules))
+            }
+            return found.sorted()
+        }
+    }
 
     /// Whether another socket may be accepted (`connections.max_sockets`).
     package var canAcceptSocket: Bool { state.withLock { $0.policy.sockets == 0 || $0.sockets < $0.policy.sockets } }
@@ -154,6 +193,8 @@ package final class ConnectionLimits: Sendable {
                 return .address
             }
             state.webSockets += 1
+            state.peakWebSockets = max(state.peakWebSockets, state.webSockets)
+            state.totalWebSockets &+= 1
             if !address.isExempt { state.usages[address, default: Usage()].webSockets += 1 }
             return nil
         }
@@ -183,7 +224,14 @@ package final class ConnectionLimits: Sendable {
     }
 
     /// Removes addresses without open connections, recent rejected tokens, or accepted sockets in the last two seconds.
-    package func sweep(now: Instant) {
-        state.withLock { $0.sweep(now: now) }
+    ///
+    /// - Returns: the number of removed addresses
+    @discardableResult
+    package func sweep(now: Instant) -> Int {
+        state.withLock { state in
+            let count = state.usages.count
+            state.sweep(now: now)
+            return count - state.usages.count
+        }
     }
 }

@@ -7,7 +7,7 @@ import Logging
 extension EventLoopState {
     /// Counts an error and logs it, throttled.
     package func record(_ error: GatewayError, connection: ULID?, session: ULID?) {
-        counters.errors[error.code, default: 0] &+= 1
+        metrics.countError(error.code, correlationID: error.correlationID, wall: effects.wall)
         let level: Logger.Level = error.source == .client ? .info : .warning
         guard logger.logLevel <= level, case .write(let suppressed) = throttle.admit(.clientError, now: effects.now) else { return }
         var metadata: Logger.Metadata = [

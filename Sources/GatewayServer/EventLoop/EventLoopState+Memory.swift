@@ -34,7 +34,6 @@ extension EventLoopState {
     func publishMemory() {
         let change = memory - publishedMemory
         publishedMemory = memory
-        counters.memoryBytes = Int64(memory)
         let total = shared.addMemory(change)
         if change > 0, settings.memoryReclaim.isExhausted(total) { reclaimMemory() }
     }

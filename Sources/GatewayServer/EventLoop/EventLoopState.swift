@@ -27,13 +27,24 @@ package final class EventLoopState {
     let commits: CommitQueue?
     /// The buffer for outbound frames, reused after each write, so that writing allocates nothing.
     package var output = ByteBuffer()
-    package var counters = LoopCounters()
+    /// The counters that sessions and connections increment.
+    package var metrics: LoopMetrics {
+        _read { yield effects.metrics }
+        _modify { yield &effects.metrics }
+    }
+    /// Measurements of the event loop and its sessions as a whole.
+    package let gauges = LoopGauges()
     package var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
     package let logger: Logger
+    /// Nil when the audit log is off.
+    package var audit: LoopAudit?
     let upstreams: any UpstreamLinkFactory
     /// The memory usage of this loop's sessions, in bytes; ``publishedMemory`` is the part published to ``SharedGateway``.
     var memory = 0
     var publishedMemory = 0
+    /// When the current input began, on the monotonic clock, and the number of its messages so far.
+    private var inputStart: Int64 = 0
+    var inputMessages: UInt64 = 0
     /// The state of the upstream as of the last tick.
     private var upstreamState = UpstreamState.ready
 
@@ -45,6 +56,7 @@ package final class EventLoopState {
         self.shared = shared
         self.settings = settings
         self.logger = logger
+        audit = shared.audit.map { LoopAudit(log: $0) }
         upstreams = shared.upstream.makeLinkFactory(on: eventLoop, now: { [time] in time.now })
         effects = Effects(ids: ULIDSource(seed: seed), showsDetails: settings.isDevelopment)
         scanner = MessageScanner(rules: settings.session.value.rules)
@@ -65,6 +77,7 @@ package final class EventLoopState {
     package func beginInput() -> Bool {
         guard !isHandlingInput else { return false }
         let monotonic = clock.manual ?? LoopClock.monotonicNanoseconds()
+        inputStart = monotonic
         effects.now = clock.now(monotonic: monotonic)
         time.inputTime = effects.now
         effects.sharedNow = Instant(nanoseconds: monotonic)
@@ -78,6 +91,14 @@ package final class EventLoopState {
     package func endInput() {
         effects.clear()
         time.inputTime = nil
+        if inputMessages > 0 { recordHandlingTime() }
+    }
+
+    /// Records the time of an input with messages. One clock reading for each read of a socket, however many messages it has.
+    private func recordHandlingTime() {
+        let elapsed = sharedNow.nanoseconds - inputStart
+        metrics.handlingTime.record(elapsed / Int64(inputMessages), times: inputMessages)
+        inputMessages = 0
     }
 
     /// Handles an input by calling `body`.

@@ -2,31 +2,37 @@
 
 package import GatewayCore
 
-/// The counters of one event loop, summed over all loops on request. Plain integers, because only one loop accesses them.
+/// The figures of ``GatewaySnapshot`` among the metrics of one event loop, or of all loops together.
 package struct LoopCounters: Sendable {
-    package var accepted: UInt64 = 0
-    package var rejected: UInt64 = 0
-    package var memoryBytes: Int64 = 0
-    package var messagesIn: UInt64 = 0
-    package var messagesOut: UInt64 = 0
-    package var bytesIn: UInt64 = 0
-    package var bytesOut: UInt64 = 0
-    package var missedPongs: UInt64 = 0
+    package var accepted: UInt64
+    package var rejected: UInt64
+    package var memoryBytes: Int64
+    package var messagesIn: UInt64
+    package var messagesOut: UInt64
+    package var bytesIn: UInt64
+    package var bytesOut: UInt64
+    package var missedPongs: UInt64
     package var errors: [ErrorCode: UInt64] = [:]
     package var closes: [UInt16: UInt64] = [:]
 
-    package init() {}
-
-    package mutating func add(_ other: LoopCounters) {
-        accepted &+= other.accepted
-        rejected &+= other.rejected
-        memoryBytes &+= other.memoryBytes
-        messagesIn &+= other.messagesIn
-        messagesOut &+= other.messagesOut
-        bytesIn &+= other.bytesIn
-        bytesOut &+= other.bytesOut
-        missedPongs &+= other.missedPongs
-        errors.merge(other.errors, uniquingKeysWith: &+)
-        closes.merge(other.closes, uniquingKeysWith: &+)
+    /// - Parameter memoryBytes: the memory usage of the sessions
+    package init(_ metrics: LoopMetrics, memoryBytes: Int) {
+        accepted = metrics.accepted
+        rejected = metrics.rejections.total
+        self.memoryBytes = Int64(memoryBytes)
+        messagesIn = metrics.inbound.total
+        messagesOut = metrics.outbound.total
+        bytesIn = metrics.bytesIn
+        bytesOut = metrics.bytesOut
+        missedPongs = metrics.missedPongs
+        for (code, count) in metrics.errors.all where count > 0 { errors[code] = count }
+        for closes in metrics.closes {
+            for (code, count) in closes.all where count > 0 { self.closes[code.code, default: 0] &+= count }
+        }
     }
+}
+
+extension EventLoopState {
+    /// The figures of this event loop.
+    package var counters: LoopCounters { LoopCounters(metrics, memoryBytes: publishedMemory) }
 }

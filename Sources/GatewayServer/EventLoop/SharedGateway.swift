@@ -15,6 +15,8 @@ package final class SharedGateway: Sendable {
     /// The accounts of users, which outlive their sessions.
     package let usage: UsageTable
     let memoryReclaim = MemoryReclaimRun()
+    /// The pushes that weren't delivered.
+    package let undelivered = UndeliveredPushes()
     package let access: AccessControl
     package let health: HealthRegistry
     package let descriptors = DescriptorLimit()
@@ -22,16 +24,22 @@ package final class SharedGateway: Sendable {
     /// Nil when sessions aren't stored.
     package let store: (any SessionStore)?
     package let archive: any ReportArchive
+    /// Nil when the audit log is off.
+    package let audit: AuditLog?
+    /// Nil when tracing is off.
+    package let tracer: Tracer?
     /// The mailboxes of the event loops, indexed by loop number (see ``SessionRegistry``).
     private let mailboxes = Mutex<[any SessionMailbox]>([])
     /// The memory usage of all sessions in bytes, updated by each loop in steps of ``EventLoopState/memoryStep``.
     private let memory = Atomic<Int>(0)
+    private let peakMemory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
     private let rejecting = Atomic<Bool>(false)
 
     package init(
         connectionLimits: ConnectionLimits, sessions: SessionRegistry, health: HealthRegistry, upstream: any UpstreamProvider,
-        access: AccessControl = .open, store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive()
+        access: AccessControl = .open, store: (any SessionStore)? = nil, archive: any ReportArchive = MemoryArchive(),
+        audit: AuditLog? = nil, tracer: Tracer? = nil
     ) {
         self.connectionLimits = connectionLimits
         self.sessions = sessions
@@ -41,6 +49,8 @@ package final class SharedGateway: Sendable {
         self.store = store
         usage = UsageTable(ledger: store == nil ? UsageLedger() : nil)
         self.archive = archive
+        self.audit = audit
+        self.tracer = tracer
     }
 
     /// Adds the mailbox of an event loop.
@@ -67,7 +77,14 @@ package final class SharedGateway: Sendable {
     /// Adds a change of one loop's memory usage, in bytes.
     ///
     /// - Returns: the memory usage of all sessions.
-    package func addMemory(_ bytes: Int) -> Int { memory.add(bytes, ordering: .relaxed).newValue }
+    package func addMemory(_ bytes: Int) -> Int {
+        let total = memory.add(bytes, ordering: .relaxed).newValue
+        if bytes > 0 { peakMemory.max(total, ordering: .relaxed) }
+        return total
+    }
+
+    /// The highest memory usage of all sessions so far.
+    package var peakMemoryBytes: Int { peakMemory.load(ordering: .relaxed) }
 
     package var isDraining: Bool { draining.load(ordering: .relaxed) }
 

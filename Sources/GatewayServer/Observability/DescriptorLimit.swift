@@ -15,6 +15,8 @@ package final class DescriptorLimit: Sendable {
     package let limit: Int
     /// Monotonic time of the last accept that failed for lack of descriptors, in nanoseconds; 0: never.
     private let ranOutAt = Atomic<Int64>(0)
+    /// The highest result of ``openCount()``.
+    private let peak = Atomic<Int>(0)
 
     /// How long a failed accept counts as a shortage.
     private static let shortageDuration = Instant.Duration.seconds(60)
@@ -22,6 +24,25 @@ package final class DescriptorLimit: Sendable {
     /// - Parameter limit: nil reads the limit of the process.
     package init(limit: Int? = nil) {
         self.limit = limit ?? Int(clamping: parley_descriptor_limit())
+    }
+
+    /// The open descriptors: now, at most at an earlier call, and the limit.
+    package var figure: ResourceFigure {
+        let count = Self.openCount() ?? 0
+        peak.max(count, ordering: .relaxed)
+        return ResourceFigure(current: count, peak: peak.load(ordering: .relaxed), maximum: limit)
+    }
+
+    /// Returns the number of open descriptors; nil without `/proc`. Must not be called on an event loop: before Linux 6.2, every descriptor is visited.
+    static func openCount() -> Int? {
+        var status = parley_file_status()
+        if parley_path_status("/proc/self/fd", &status) == 0, status.size > 0 { return Int(status.size) }
+        guard let directory = opendir("/proc/self/fd") else { return nil }
+        defer { closedir(directory) }
+        var count = 0
+        while readdir(directory) != nil { count += 1 }
+        // Without `.`, `..` and the descriptor of the directory.
+        return max(0, count - 3)
     }
 
     /// Records that an accept failed.

@@ -18,6 +18,12 @@ package enum HealthPart: String, Sendable, CaseIterable {
     case descriptors
     /// A key can verify the tokens of clients.
     case tokenKeys = "token_keys"
+    /// The audit log is written.
+    case audit
+
+    /// The parts that every gateway has; the others are reported once they are set.
+    package static let allCases: [HealthPart] = [.listener, .certificates, .store, .accepting, .configuration, .descriptors, .tokenKeys]
+    static let optional: [HealthPart] = [.audit]
 }
 
 /// The state of a part.
@@ -33,17 +39,16 @@ package enum HealthState: Sendable, Hashable {
 ///
 /// Every part is initially not ready, so that a part that is never started is reported.
 package final class HealthRegistry: Sendable {
-    private let states: Mutex<[HealthState]>
+    private let states: Mutex<[HealthPart: HealthState]>
     private let conditions = Mutex<[HealthPart: @Sendable () -> String?]>([:])
 
     package init() {
-        self.states = Mutex(HealthPart.allCases.map { _ in .notReady("starting") })
+        self.states = Mutex(Dictionary(uniqueKeysWithValues: HealthPart.allCases.map { ($0, .notReady("starting")) }))
     }
 
     /// Sets the state of a part, from any thread.
     package func set(_ part: HealthPart, _ state: HealthState) {
-        guard let index = HealthPart.allCases.firstIndex(of: part) else { return }
-        states.withLock { $0[index] = state }
+        states.withLock { $0[part] = state }
     }
 
     /// Sets a condition that is evaluated for each report: it returns why a ready part is degraded, or nil.
@@ -56,7 +61,8 @@ package final class HealthRegistry: Sendable {
         let now = states.withLock { $0 }
         let conditions = conditions.withLock { $0 }
         return HealthReport(
-            parts: zip(HealthPart.allCases, now).map { part, state in
+            parts: (HealthPart.allCases + HealthPart.optional).compactMap { part in
+                guard let state = now[part] else { return nil }
                 guard state == .ready, let reason = conditions[part]?() else { return .init(part: part, state: state) }
                 return .init(part: part, state: .degraded(reason))
             })

@@ -6,6 +6,8 @@ import Synchronization
 /// The state that all loggers of the process share: the level, the format, and the writer.
 final class LogSink: Sendable {
     let writer: LogWriter
+    /// The newest lines, for operators.
+    let tail = LogTail()
     private let format: LogFormat
     private let isColored: Bool
     private let severity: Atomic<Int>
@@ -24,7 +26,9 @@ final class LogSink: Sendable {
     }
 
     func write(_ line: LogLine) {
-        writer.write(Self.bytes(of: line, format: format, isColored: isColored))
+        let bytes = Self.bytes(of: line, format: format, isColored: isColored)
+        writer.write(bytes)
+        tail.append(line, json: format == .json ? bytes : line.json())
     }
 
     static func bytes(of line: LogLine, format: LogFormat, isColored: Bool) -> [UInt8] {
@@ -34,7 +38,7 @@ final class LogSink: Sendable {
         }
     }
 
-    private static func severity(of level: Logger.Level) -> Int {
+    static func severity(of level: Logger.Level) -> Int {
         switch level {
         case .trace: 0
         case .debug: 1

@@ -49,6 +49,9 @@ package struct Logs: Sendable {
     /// Changes the level of every logger without a level of its own, immediately and from any thread.
     package func setLevel(_ level: Logger.Level) { sink.level = level }
 
+    /// The newest lines, for operators.
+    package var tail: LogTail { sink.tail }
+
     /// Lines lost since startup because standard output was too slow or closed.
     package var dropped: UInt64 { sink.writer.dropped }
 

@@ -16,6 +16,8 @@ package final class ConfigurationService: Service {
         /// Called before and after each reload, also one that is rejected.
         package var began: @Sendable () -> Void = {}
         package var ended: @Sendable () -> Void = {}
+        /// Called after each reload with its reason and result.
+        package var reported: @Sendable (String, ReloadReport) -> Void = { _, _ in }
 
         package init(
             certificates: @escaping @Sendable (GatewayConfiguration) throws -> Void,
@@ -106,6 +108,7 @@ package final class ConfigurationService: Service {
                 target.began()
                 let report = await perform(because: reason)
                 target.ended()
+                target.reported(reason, report)
                 let isNews = logged.withLock { logged in
                     defer { logged = report.problems }
                     return logged != report.problems

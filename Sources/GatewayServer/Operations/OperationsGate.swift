@@ -4,7 +4,7 @@ import NIOCore
 
 /// The access rules of the operations listener, independent of HTTP.
 ///
-/// The listener uses plain HTTP, usually on loopback, where every web page in a browser on the same machine can send requests, too. So the
+/// The listener usually is on loopback, where every web page in a browser on the same machine can send requests, too. So the
 /// `Host` of a request must be an address (a page that rebinds its own DNS name can't send that), and the request must not come from a page
 /// of another origin (Fetch, `Origin` and `Sec-Fetch-Site`). Everything except health also needs the token. Health accepts any `Host`,
 /// since probes use various names; with a foreign name its responses have no details.
@@ -21,6 +21,8 @@ package struct OperationsGate: Sendable, Hashable {
         package var authorization: String?
         /// Whether the route needs no token, as health.
         package var isOpen = false
+        /// Whether the connection uses TLS.
+        package var isSecure = false
 
         package init(path: String, host: String?) {
             self.path = path
@@ -67,7 +69,9 @@ package struct OperationsGate: Sendable, Hashable {
         guard let host = request.host, !host.isEmpty, !request.hasSeveralHosts else { return .invalidHost }
         let isHealth = Self.isHealth(request.path)
         guard isHealth || isListenerHost(host) else { return .foreignHost }
-        if let origin = request.origin, origin.lowercased() != "http://\(host.lowercased())" { return .foreignOrigin }
+        if let origin = request.origin, origin.lowercased() != "\(request.isSecure ? "https" : "http")://\(host.lowercased())" {
+            return .foreignOrigin
+        }
         switch request.fetchSite {
         case nil, "same-origin", "none": break
         default: return .foreignOrigin

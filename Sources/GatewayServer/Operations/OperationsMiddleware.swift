@@ -5,6 +5,7 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
+import Synchronization
 
 /// The outermost middleware: turns errors into problem responses, and adds the header fields that protect every response from browsers and
 /// caches.
@@ -33,7 +34,8 @@ struct OperationsProblemMiddleware: RouterMiddleware {
                 status: .internalServerError, code: .internal, detail: "internal error; the log has the cause under this correlation_id")
             response = problem.response(correlationID: context.correlationID)
         }
-        response.headers[.cacheControl] = "no-store"
+        // The console, which has no data of the gateway, is revalidated instead.
+        if response.headers[.cacheControl] == nil { response.headers[.cacheControl] = "no-store" }
         response.headers[.xContentTypeOptions] = "nosniff"
         response.headers[.crossOriginResourcePolicy] = "same-origin"
         return response
@@ -54,6 +56,14 @@ struct OperationsGateMiddleware: RouterMiddleware {
     let gate: OperationsGate
     let table: OperationsRouteTable
     let tokens: @Sendable () -> [OperationsToken]
+    let guesses = TokenGuesses()
+    private let log = RejectionLog()
+
+    init(gate: OperationsGate, table: OperationsRouteTable, tokens: @escaping @Sendable () -> [OperationsToken]) {
+        self.gate = gate
+        self.table = table
+        self.tokens = tokens
+    }
 
     func handle(
         _ request: Request, context: OperationsRequestContext,
@@ -67,23 +77,58 @@ struct OperationsGateMiddleware: RouterMiddleware {
         checked.authorization = request.headers[.authorization]
         let access = table.route(request.uri.path)?.access(request.method)
         checked.isOpen = access == .open
-        let verdict = gate.verdict(on: checked, tokens: tokens())
+        checked.isSecure = request.head.scheme == "https"
+        let configured = tokens()
+        let verdict = gate.verdict(on: checked, tokens: configured)
+        if checked.authorization != nil, !configured.isEmpty { try limitGuesses(verdict, checked, context) }
         guard case .pass(let identity) = verdict else {
-            context.logger.info("operations request rejected", metadata: ["reason": .string("\(verdict)"), "path": .string(checked.path)])
+            log.write("\(verdict)", checked.path, context)
             throw Self.problem(verdict)
         }
         if case .right(let right)? = access, !identity.rights.contains(right) {
-            context.logger.info(
-                "operations request rejected",
-                metadata: [
-                    "reason": .string("missing right \(right.rawValue)"), "path": .string(checked.path), "token": "\(identity.name)",
-                ])
+            log.write("missing right \(right.rawValue)", checked.path, context, token: identity.name)
             throw OperationsProblem.missingRight(right)
         }
         var context = context
         context.identity = identity
         context.hidesDetails = !gate.isListenerHost(checked.host)
         return try await next(request, context)
+    }
+
+    /// Counts a wrong token, and rejects every token of an address that has presented too many wrong ones.
+    private func limitGuesses(
+        _ verdict: OperationsGate.Verdict, _ request: OperationsGate.Request, _ context: OperationsRequestContext
+    ) throws {
+        let isWrong: Bool
+        switch verdict {
+        case .pass(.unidentified), .invalidHost, .foreignHost, .foreignOrigin, .noTokenConfigured: return
+        case .pass: isWrong = false
+        case .unauthorized: isWrong = true
+        }
+        let now = Instant(nanoseconds: LoopClock.monotonicNanoseconds())
+        guard let wait = guesses.wait(of: context.client, now: now) else {
+            if isWrong { guesses.failed(context.client, now: now) }
+            return
+        }
+        log.write("too many wrong tokens", request.path, context)
+        let seconds = (wait.nanoseconds + 999_999_999) / 1_000_000_000
+        throw OperationsProblem(
+            status: .tooManyRequests, code: .rateLimited, detail: "too many wrong tokens from this address; retry after \(seconds) s",
+            fields: [.retryAfter: "\(seconds)"])
+    }
+
+    /// The log lines about rejected requests, which anyone who reaches the listener can cause, throttled.
+    private final class RejectionLog: Sendable {
+        private let throttle = Mutex(LogThrottle<LogTopic>(lines: 10, per: .seconds(1)))
+
+        func write(_ reason: String, _ path: String, _ context: OperationsRequestContext, token: String? = nil) {
+            let now = Instant(nanoseconds: LoopClock.monotonicNanoseconds())
+            guard case .write(let suppressed) = throttle.withLock({ $0.admit(.rejection, now: now) }) else { return }
+            var metadata: Logger.Metadata = ["reason": "\(reason)", "path": "\(path)"]
+            if let token { metadata["token"] = "\(token)" }
+            if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
+            context.logger.info("operations request rejected", metadata: metadata)
+        }
     }
 
     static func path(of request: Request) -> String {

@@ -16,11 +16,14 @@ struct OperationsRequestContext: RequestContext {
     var identity = OperationsIdentity.unidentified
     /// The IP address of the client; nil if it isn't known.
     let address: String?
+    /// The key of limits by address.
+    let client: ClientAddress
 
     init(source: ApplicationRequestContextSource) {
         self.coreContext = CoreRequestContextStorage(source: source)
         self.connection = ObjectIdentifier(source.channel)
         self.address = source.channel.remoteAddress?.ipAddress
+        self.client = ClientAddress(source.channel.remoteAddress)
         var generator = SystemRandomNumberGenerator()
         self.correlationID = ULID(unixMilliseconds: WallTime.now().unixMilliseconds, using: &generator)
         self.logger[metadataKey: "correlation_id"] = .string(correlationID.description)

@@ -14,9 +14,11 @@ struct OperationsRoutes {
     let reload: @Sendable () async -> ReloadReport
     let resetUpstream: @Sendable (String) -> UpstreamStatistics?
     let groups: [any OperationsRouteGroup]
+    /// Nil when the audit log is off.
+    var audit: AuditLog?
 
     /// The paths of this type, without those of ``groups``.
-    private static let routes = [
+    static let routes = [
         OperationsRoute("/livez", [.get: .open, .options: .open]), OperationsRoute("/readyz", [.get: .open, .options: .open]),
         OperationsRoute("/health", [.get: .open, .options: .open]), OperationsRoute("/v1/gateway", [.get: .read]),
         OperationsRoute("/v1/gateway/reload", [.post: .operate]), OperationsRoute("/v1/upstreams/:name/reset", [.post: .operate]),
@@ -31,7 +33,9 @@ struct OperationsRoutes {
         let table = table
         let router = Router(context: OperationsRequestContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: OperationsProblemMiddleware(table: table))
+        if let audit { router.add(middleware: OperationsRejectionAudit(log: audit)) }
         router.add(middleware: OperationsGateMiddleware(gate: gate, table: table, tokens: tokens))
+        if let audit { router.add(middleware: OperationsActionAudit(log: audit, table: table)) }
         router.add(middleware: OperationsCapacityMiddleware(limits: limits, connections: connections))
         // Load balancers also check with OPTIONS, the default method of HAProxy's `option httpchk`.
         for method in [HTTPRequest.Method.get, .options] { addHealth(to: router, method) }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import GatewayCore
+package import GatewayTLS
 import Hummingbird
 import HummingbirdCore
 package import Logging
 package import NIOCore
 import ServiceLifecycle
 
-/// The second listener: health, counters and reload, on plain HTTP at `operations.address`.
+/// The second listener: health, counters and reload, at `operations.address`.
 ///
 /// The server runs until its `ServiceGroup` shuts down gracefully or its task is cancelled, and throws if it can't bind the address.
 /// ``OperationsGate`` has the access rules.
@@ -18,6 +19,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     private let gate: OperationsGate
     private let tokens: @Sendable () -> [OperationsToken]
     private let routes: OperationsRoutes
+    private let tls: @Sendable () -> TLSContext?
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
     private let onRunning: @Sendable (SocketAddress) async -> Void
@@ -26,6 +28,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - address: `operations.address`; port 0: the system chooses a free port.
     ///   - inherited: the listening socket of the service manager; nil to bind the address.
     ///   - requiresToken: whether a token is required on loopback, too, as in production. Any other address always requires one.
+    ///   - tls: returns the TLS context of a new connection; nil for plain HTTP.
     ///   - tokens: returns the current `operations.token` and `operations.tokens`; called for every request, since a reload can change
     ///     them.
     ///   - snapshot: returns the current counters.
@@ -37,18 +40,19 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - resetUpstream: closes the breakers of an upstream, by name; returns nil if there is no such upstream.
     ///   - access: mints and revokes tokens; nil: the routes of tokens don't exist.
     ///   - features: further features with routes
+    ///   - audit: the log of what operators do; nil when it is off
     ///   - logger: the logger of the listener and of Hummingbird.
     ///   - onRunning: called once with the bound address.
     package init(
         address: SocketEndpoint, inherited: InheritedSockets.Socket? = nil, requiresToken: Bool,
-        limits: OperationsLimits = OperationsLimits(),
+        limits: OperationsLimits = OperationsLimits(), tls: @escaping @Sendable () -> TLSContext? = { nil },
         tokens: @escaping @Sendable () -> [OperationsToken],
         health: HealthRegistry, snapshot: @escaping @Sendable () async -> GatewaySnapshot,
         sessions: SessionOperations, usage: (any UsageArchive)? = nil,
         reload: @escaping @Sendable () async -> ReloadReport,
         drain: (@Sendable () async -> DrainReport)? = nil, configuration: (@Sendable () throws -> [UInt8])? = nil,
         resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, access: AccessOperations? = nil,
-        features: [OperationsFeature] = [], eventLoopGroup: any EventLoopGroup,
+        features: [OperationsFeature] = [], audit: AuditLog? = nil, eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) {
@@ -58,12 +62,16 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.limits = limits
         self.gate = OperationsGate(listeningOn: address, requiresToken: requiresToken)
         self.tokens = tokens
-        self.routes = OperationsRoutes(
-            health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
-            groups: [
+        self.tls = tls
+        let groups: [any OperationsRouteGroup] =
+            [
                 SessionRoutes(sessions: sessions), LifecycleRoutes(drain: drain, configuration: configuration),
                 UsageRoutes(archive: usage ?? UsageLedger()),
-            ] + [access.map { AccessRoutes(access: $0) } as (any OperationsRouteGroup)?].compactMap(\.self) + features.map(\.group))
+            ] + [access.map { AccessRoutes(access: $0) } as (any OperationsRouteGroup)?].compactMap(\.self) + features.map(\.group)
+        self.routes = OperationsRoutes(
+            health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
+            groups: groups + [OpenAPIRoutes(describing: OperationsRoutes.routes + groups.flatMap(\.routes))],
+            audit: audit)
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning
@@ -77,7 +85,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
         let router = routes.router(gate: gate, tokens: tokens, limits: limits, connections: connections)
         let listener = OperationsListener(address: address, inherited: inherited, connections: connections, logger: logger)
         let channel = OperationsChannel(
-            responder: OperationsListener.responder(router, logger: logger), limits: limits, connections: connections)
+            responder: OperationsListener.responder(router, logger: logger), limits: limits, tls: tls, connections: connections)
         try await ListenerFailure.convertingErrors("operations.address", address) {
             try await listener.run(on: eventLoopGroup, channel: channel) { [onRunning] channel in
                 if let address = channel.localAddress { await onRunning(address) }

@@ -22,10 +22,10 @@ package struct SessionOperations: Sendable {
     /// Number of sessions that are searched for a tag at a time.
     private static let tagPageSize = 500
 
-    private let live: any SessionDirectory
-    private let archive: any ReportArchive
+    let live: any SessionDirectory
+    let archive: any ReportArchive
     private let cache: ReportCache
-    private let depth: @Sendable () -> ReportDepth
+    let depth: @Sendable () -> ReportDepth
     private let logger: Logger
 
     /// - Parameter depth: returns the current `reports.content`
@@ -40,12 +40,27 @@ package struct SessionOperations: Sendable {
         self.logger = logger
     }
 
-    func page(after cursor: ULID?, limit: Int, filter: Filter, tag: String?) async throws -> SessionPage {
+    /// The sessions that a list contains.
+    struct Selection: Sendable {
+        var filter = Filter.live
+        var tag: String?
+        var user: String?
+
+        /// Whether every session of the state belongs to the list.
+        var isComplete: Bool { tag == nil && user == nil }
+
+        func contains(_ session: SessionSummary) -> Bool {
+            (tag.map { session.tags.contains($0) } ?? true) && (user == nil || user == session.user)
+        }
+    }
+
+    func page(after cursor: ULID?, limit: Int, of selection: Selection) async throws -> SessionPage {
         var (found, cursor): ([SessionSummary], ULID?) = ([], cursor)
-        // Tags are stored with the annotations, so a tag is searched for page by page.
+        // Tags are stored with the annotations, and users with the reports, so both are searched for page by page.
         while true {
-            let page = try await unfiltered(after: cursor, limit: tag == nil ? limit : max(limit, Self.tagPageSize), filter: filter)
-            found += page.sessions.filter { session in tag.map { session.tags.contains($0) } ?? true }
+            let page = try await unfiltered(
+                after: cursor, limit: selection.isComplete ? limit : max(limit, Self.tagPageSize), of: selection)
+            found += page.sessions.filter { selection.contains($0) }
             cursor = page.cursor.flatMap { ULID($0) }
             guard found.count < limit, cursor != nil else { break }
         }
@@ -54,9 +69,12 @@ package struct SessionOperations: Sendable {
         return SessionPage(sessions: sessions, cursor: isCut ? sessions.last?.sessionID : cursor.map { "\($0)" })
     }
 
-    private func unfiltered(after cursor: ULID?, limit: Int, filter: Filter) async throws -> SessionPage {
+    private func unfiltered(after cursor: ULID?, limit: Int, of selection: Selection) async throws -> SessionPage {
+        let filter = selection.filter
         // One more than the limit shows whether there is another page.
-        let liveSessions = filter.hasLive ? await live.sessions(after: cursor, limit: limit + 1, attached: filter.attached) : []
+        let query = SessionQuery(
+            after: cursor.map { SessionRank(figure: 0, id: $0) }, limit: limit + 1, attached: filter.attached, user: selection.user)
+        let liveSessions = filter.hasLive ? await live.sessions(query) : []
         let ended = filter.hasEnded ? try await archive.reports(after: cursor, limit: limit + 1) : []
         let notes = try await archive.annotations(of: liveSessions.map(\.report.id) + ended.map(\.id))
         var summaries: [String: SessionSummary] = [:]
@@ -66,6 +84,20 @@ package struct SessionOperations: Sendable {
         let sorted = summaries.values.sorted { $0.sessionID < $1.sessionID }
         let page = Array(sorted.prefix(limit))
         return SessionPage(sessions: page, cursor: sorted.count > limit ? page.last?.sessionID : nil)
+    }
+
+    /// Returns a page of live sessions in the order of a figure.
+    ///
+    /// - Parameter query: has ``SessionQuery/sort``
+    func page(_ query: SessionQuery) async throws -> SessionPage {
+        var wanted = query
+        wanted.limit += 1
+        let found = await live.sessions(wanted)
+        let page = found.prefix(query.limit)
+        let notes = try await archive.annotations(of: page.map(\.report.id))
+        return SessionPage(
+            sessions: page.map { SessionSummary($0, notes[$0.report.id]) },
+            cursor: found.count > query.limit ? page.last?.rank.cursor : nil)
     }
 
     /// - Parameter withTranscript: whether to include the transcript, if `reports.content` allows it

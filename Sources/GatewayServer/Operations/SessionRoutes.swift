@@ -45,60 +45,6 @@ struct SessionRoutes: OperationsRouteGroup {
         }
     }
 
-    // MARK: Lists
-
-    private func list(_ request: Request, withContent: Bool) async throws -> Response {
-        let query = request.uri.queryParameters
-        var cursor: ULID?
-        if let text = query["cursor"] {
-            guard let id = ULID(String(text)) else { throw OperationsProblem.invalidCursor }
-            cursor = id
-        }
-        let limit = try request.pageSize(upTo: Self.maximumPageSize, default: Self.pageSize)
-        var filter = SessionOperations.Filter.live
-        if let text = query["state"] {
-            guard let known = SessionOperations.Filter(rawValue: String(text)) else {
-                throw OperationsProblem.invalid(
-                    "state must be one of \(SessionOperations.Filter.allCases.map(\.rawValue).joined(separator: ", "))")
-            }
-            filter = known
-        }
-        let tag = query["tag"].map(String.init)
-        guard request.headers[.accept]?.contains("application/x-ndjson") == true else {
-            return try Response.json(
-                await page(after: cursor, limit: limit, filter: filter, tag: tag, withContent: withContent))
-        }
-        return stream(after: cursor, filter: filter, tag: tag, withContent: withContent)
-    }
-
-    private func page(
-        after cursor: ULID?, limit: Int, filter: SessionOperations.Filter, tag: String?, withContent: Bool
-    ) async throws -> SessionPage {
-        var page = try await sessions.page(after: cursor, limit: limit, filter: filter, tag: tag)
-        if !withContent { for index in page.sessions.indices { page.sessions[index].removeContent() } }
-        return page
-    }
-
-    /// Streams all sessions, one per line, with one page at a time in memory.
-    private func stream(after cursor: ULID?, filter: SessionOperations.Filter, tag: String?, withContent: Bool) -> Response {
-        let body = ResponseBody { [self] writer in
-            var next = cursor
-            repeat {
-                let page = try await page(
-                    after: next, limit: Self.maximumPageSize, filter: filter, tag: tag, withContent: withContent)
-                var lines = ByteBuffer()
-                for session in page.sessions {
-                    lines.writeBytes(try SortedJSON.encode(session))
-                    lines.writeInteger(UInt8(ascii: "\n"))
-                }
-                if lines.readableBytes > 0 { try await writer.write(lines) }
-                next = page.cursor.flatMap { ULID($0) }
-            } while next != nil
-            try await writer.finish(nil)
-        }
-        return Response(status: .ok, headers: [.contentType: "application/x-ndjson"], body: body)
-    }
-
     // MARK: One session
 
     private func report(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
@@ -147,12 +93,12 @@ struct SessionRoutes: OperationsRouteGroup {
         return Response(status: .noContent)
     }
 
-    private static func id(_ context: OperationsRequestContext) throws -> ULID {
+    static func id(_ context: OperationsRequestContext) throws -> ULID {
         guard let id = context.parameters.get("id").flatMap({ ULID($0) }) else { throw unknownSession }
         return id
     }
 
-    private static var unknownSession: OperationsProblem {
+    static var unknownSession: OperationsProblem {
         OperationsProblem(status: .notFound, code: .notFound, detail: "there is no such session")
     }
 }

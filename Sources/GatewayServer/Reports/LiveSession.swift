@@ -27,15 +27,17 @@ package struct LiveSession: Sendable {
     package var outboxMessages: Int
     /// Bytes queued for the socket, or for a connection.
     package var waitingBytes: Int
+    /// The bytes that wait for the client, in the outbox and in the queue of the socket.
+    package var queueBytes: Int
     package var lastSequence: UInt64
+    /// The position in the list that was asked for.
+    package var rank: SessionRank
 }
 
 /// The live sessions. The gateway implements this protocol; tests can use other implementations.
 package protocol SessionDirectory: Sendable {
-    /// Returns the heads of the first sessions after `cursor`, in the order of their ids, which is that of their start times.
-    ///
-    /// - Parameter attached: true for attached sessions only, false for detached ones only, nil for both
-    func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession]
+    /// Returns the heads of the first sessions of a list, in its order.
+    func sessions(_ query: SessionQuery) async -> [LiveSession]
 
     func session(_ id: ULID, depth: ReportDepth) async -> LiveSession?
 

@@ -119,15 +119,15 @@ package final class MemoryArchive: ReportArchive {
 }
 
 extension SessionReport {
-    /// The report without lines and events, for lists.
+    /// The report without lines, events and turns, for lists.
     var head: SessionReport {
         var head = self
-        (head.lines, head.events) = ([], [])
+        (head.lines, head.events, head.turns) = ([], [], [])
         return head
     }
 
     /// The approximate memory of the report, in bytes.
     var footprint: Int {
-        lines.reduce(512 + events.count * 48) { $0 + MemoryLayout<Line>.stride + ($1.text?.count ?? 0) + 32 }
+        lines.reduce(512 + events.count * 48 + turns.count * 160) { $0 + MemoryLayout<Line>.stride + ($1.text?.count ?? 0) + 32 }
     }
 }

@@ -21,6 +21,8 @@ extension SessionSummary {
         expiresAt = live.expiresAt
         inFlight = live.inFlight
         memoryBytes = live.memoryBytes
+        queueBytes = live.queueBytes
+        roundTripMilliseconds = live.link?.roundTripMilliseconds
         bytesIn &+= live.link?.bytesIn ?? 0
         bytesOut &+= live.link?.bytesOut ?? 0
     }
@@ -29,6 +31,11 @@ extension SessionSummary {
 extension SessionSummary {
     /// Removes everything that requires the right `content`.
     mutating func removeContent() { title = nil }
+}
+
+extension LiveSession.Link {
+    /// To the microsecond.
+    var roundTripMilliseconds: Double? { roundTripNanoseconds.map { Double($0 / 1000) / 1000 } }
 }
 
 extension SessionDetails {
@@ -56,7 +63,7 @@ extension SessionDetails {
         connection = live.link.map { link in
             Connection(
                 connectionID: "\(link.id)", address: link.address, bytesIn: link.bytesIn, bytesOut: link.bytesOut,
-                roundTripMilliseconds: link.roundTripNanoseconds.map { Double($0 / 1000) / 1000 })
+                roundTripMilliseconds: link.roundTripMilliseconds)
         }
         outbox = Outbox(messages: live.outboxMessages, waitingBytes: live.waitingBytes, lastSequence: live.lastSequence)
     }
@@ -81,6 +88,7 @@ extension SessionDetails.Event {
         case .detached(let code): (self.event, connectionID, closeCode) = ("disconnected", id, code)
         case .takenOver: (self.event, connectionID) = ("taken_over", id)
         case .restored: self.event = "restored"
+        case .supervised(let command): self.event = command.name
         case .failed(let code): (self.event, self.code, correlationID) = ("error", code.rawValue, id)
         }
     }

@@ -36,6 +36,10 @@ package struct SessionSummary: Sendable, Hashable, Codable {
     /// The memory usage of the session.
     package var memoryBytes: Int
     package var memoryPeakBytes: Int
+    /// The bytes that wait for the client; nil if the session has ended.
+    package var queueBytes: Int?
+    /// Smoothed; nil before the first pong, and without a connection.
+    package var roundTripMilliseconds: Double?
     package var title: String?
     package var tags: [String]
 
@@ -57,6 +61,8 @@ package struct SessionSummary: Sendable, Hashable, Codable {
         case inFlight = "in_flight"
         case memoryBytes = "memory_bytes"
         case memoryPeakBytes = "memory_peak_bytes"
+        case queueBytes = "queue_bytes"
+        case roundTripMilliseconds = "rtt_ms"
         case title, tags
     }
 }

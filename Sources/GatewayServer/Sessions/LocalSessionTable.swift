@@ -10,6 +10,9 @@ package final class LocalSessionTable {
     private var drivers: [ULID: SessionDriver] = [:]
     /// The number of this loop in ``SessionRegistry``.
     private(set) var number = 0
+    /// The sessions of each user.
+    var byUser: [String: Set<ULID>] = [:]
+    var pushDeadlines = PushDeadlines()
     /// The callbacks of requests that wait for the transfer of a session to this loop.
     var transferWaiters: [ULID: [() -> Void]] = [:]
 
@@ -36,11 +39,14 @@ package final class LocalSessionTable {
 
     func add(_ driver: SessionDriver) {
         drivers[driver.session.id] = driver
+        registerUser(of: driver)
+        registerPushDeadline(of: driver)
         driver.account()
     }
 
     func remove(_ driver: SessionDriver) {
         guard drivers.removeValue(forKey: driver.session.id) != nil else { return }
+        unregisterUser(of: driver)
         loop.account(-driver.accounted)
         driver.accounted = 0
     }
@@ -83,6 +89,7 @@ package final class LocalSessionTable {
         let isFailing = loop.shared.store?.acceptsWork == false
         for driver in drivers.values where !driver.isAttached {
             if isFailing { driver.postponeExpiry(by: elapsed) }
+            driver.tickSupervision(now: now)
             driver.tickDetached(now: now)
             driver.scheduleDemand()
         }

@@ -10,6 +10,7 @@ extension SessionDriver {
         guard let bytes = loop.effects.renewal.take(), let connection else { return }
         let now = loop.sharedNow
         if let wait = loop.shared.connectionLimits.tokenWait(of: connection.client, now: now) {
+            loop.metrics.authFailures.add(.throttled)
             return session.rejectRenewal(for: wait, effects: &loop.effects)
         }
         guard let token = String(validating: bytes, as: UTF8.self) else { return reject(.invalidEncoding, of: connection) }
@@ -40,6 +41,7 @@ extension SessionDriver {
             guard session.renew(with: grant, effects: &loop.effects), let current = session.access.grant else { break }
             assign(user: current.user, quotas: current.parley.quotas)
             connection.grant = current
+            loop.audit(.authenticate, of: connection, [.init("method", "jwt"), .init("renewed", .flag(true))])
             loop.shared.access.users.update(connection.id, of: current.user, session: session.id, issuedAt: current.issuedAt)
         case .rejected(let fault): reject(fault, of: connection)
         case .unknownKey: break
@@ -48,7 +50,9 @@ extension SessionDriver {
     }
 
     private func reject(_ fault: TokenFault, of connection: Connection) {
+        loop.metrics.authFailures.add(AuthFailure(fault))
         loop.shared.connectionLimits.tokenFailed(of: connection.client, now: loop.sharedNow)
+        loop.audit(.refuse, of: connection, [.init("code", fault.error.code.rawValue), .init("reason", fault.rawValue)])
         session.rejectRenewal(fault, effects: &loop.effects)
     }
 }

@@ -11,6 +11,7 @@ extension SessionDriver {
         attachmentKind = kind
         connection.sessionID = session.id
         session.path = connection.path
+        session.origin = connection.trace?.origin
         let client = connection.client
         let limiters = client.isExempt ? nil : loop.shared.limiters.limiters(of: client.key, now: loop.sharedNow)
         session.assign(to: connection.subject, limiters: limiters)
@@ -37,6 +38,7 @@ extension SessionDriver {
         self.connection = nil
         addTraffic(of: connection)
         session.note(.takenOver, of: connection.id, wall: LoopClock.wallMilliseconds())
+        loop.audit(.takeOver, of: connection)
         connection.socket?.retire(Closing(code: .takenOver, reason: "taken over by another connection"))
         detach()
     }
@@ -82,6 +84,7 @@ extension SessionDriver {
         swap(&moved, &session)
         defer { link = nil }
         return SessionTransfer(
-            session: moved, coalescer: coalescer, link: link, demanded: demanded, clockOffset: .nanoseconds(loop.clock.offset))
+            session: moved, coalescer: coalescer, link: link, demanded: demanded, taps: taps,
+            clockOffset: .nanoseconds(loop.clock.offset))
     }
 }

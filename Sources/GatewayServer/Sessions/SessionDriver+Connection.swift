@@ -13,12 +13,17 @@ extension SessionDriver: WebSocketApplication {
         var occurrence = Timeline.Occurrence.connected
         switch attachmentKind {
         case .new: beginning = .new
-        case .newAfterFailedResume(let error): beginning = .newAfterFailedResume(error)
+        case .newAfterFailedResume(let error):
+            beginning = .newAfterFailedResume(error)
+            loop.metrics.resumes.add(ResumeOutcome(error))
         case .resumed(let token, let last):
             presented = token
             let isLost = session.resume(after: last, now: loop.effects.now, wall: loop.effects.wall)
             beginning = .resumed(isLost: isLost)
+            if isLost { list(session.takeLostPushes()) }
             occurrence = .resumed(isLost: isLost)
+            loop.metrics.resumes.add(isLost ? .resumedWithLoss : .resumed)
+            loop.audit(.resume, of: connection, [.init("lost", .flag(isLost))])
             loop.log("session resumed", as: .sessionResumed, of: session.id, connection: connection?.id, ["lost": "\(isLost)"])
         }
         session.note(occurrence, of: connection?.id, wall: loop.effects.wall)
@@ -37,6 +42,7 @@ extension SessionDriver: WebSocketApplication {
     }
 
     package func receive(_ kind: MessageKind, _ payload: RawSpan, overhead: Int) {
+        if isTapped { tapInput(kind, payload) }
         if overhead > 0 { session.chargeOverhead(of: overhead, effects: &loop.effects) }
         switch kind {
         case .text:
@@ -70,14 +76,16 @@ extension SessionDriver: WebSocketApplication {
 
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
         guard let connection, let last = commits.sendable else { return }
-        session.outbox.drain(upTo: last) { message, kind in
+        session.outbox.drainTagged(upTo: last) { message, tag in
             guard output.readableBytes < Self.writeSize else { return false }
-            let isBinary = kind == .binary
+            if isTapped { tapOutput(message, tag) }
+            let isBinary = tag.kind == .binary
             writer.write(isBinary ? .binary : .text, message, mayCompress: !isBinary, to: &output)
             connection.messagesOut &+= 1
-            loop.counters.messagesOut &+= 1
+            loop.metrics.countSent(isBinary ? .audioChunk : OutboundMessageType(of: message))
             return true
         }
+        if session.awaitsDelivery { session.measureWritten(now: loop.clock.now, effects: &loop.effects) }
     }
 
     package func written(_ report: ConnectionReport?) -> Bool {

@@ -14,6 +14,6 @@ extension SessionDriver {
             report: session.report(depth), link: link, connectedAt: session.connectedAt,
             expiresAt: session.expiresAt == .max ? nil : session.expiresAt, inFlight: session.inFlight.count,
             memoryBytes: session.memoryUsage.total, outboxMessages: session.outbox.count, waitingBytes: session.outbox.waitingBytes,
-            lastSequence: session.outbox.lastSequence)
+            queueBytes: queueBytes, lastSequence: session.outbox.lastSequence, rank: SessionRank(figure: 0, id: session.id))
     }
 }

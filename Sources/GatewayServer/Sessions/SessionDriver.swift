@@ -38,6 +38,8 @@ package final class SessionDriver {
     var isDemandScheduled = false
     var coalescer: Coalescer
     var isReleaseScheduled = false
+    /// The taps of operators, usually none.
+    var taps: [SessionTap] = []
 
     /// Creates a new session, not yet attached.
     init(id: ULID, in sessions: LocalSessionTable, wall: Int64) {
@@ -63,6 +65,7 @@ package final class SessionDriver {
         link = transfer.link
         isLinkRemote = link?.isSynchronous == false
         demanded = transfer.demanded
+        taps = transfer.taps
         link?.move(to: self, on: loop.eventLoop)
     }
 
@@ -112,6 +115,7 @@ package final class SessionDriver {
         let wall = LoopClock.wallMilliseconds()
         var limits: [Quota: Double] = [:]
         for claim in claims { if let quota = Quota(name: claim.name) { limits[quota] = claim.value } }
+        if sessions[session.id] === self { sessions.registerUser(of: self) }
         session.setAccount(user.map { loop.shared.usage.account(of: $0, wall: wall) }, claims: limits)
     }
 
@@ -126,7 +130,10 @@ package final class SessionDriver {
         session.enforceBudget(effects: &loop.effects)
         account()
         storeChanges()
-        for error in loop.effects.incidents { loop.record(error, connection: nil, session: session.id) }
+        for error in loop.effects.incidents {
+            loop.record(error, connection: nil, session: session.id)
+            loop.audit(error, of: nil, session: session.id, user: session.user)
+        }
         loop.effects.clear()
         if let ending = session.ending { end(ending) } else { scheduleDemand() }
     }
@@ -161,8 +168,12 @@ package final class SessionDriver {
 
     /// Ends the session and cancels its requests.
     package func end(_ ending: SessionEnding, connection: Connection? = nil) {
+        loop.metrics.endings.add(ending)
         link?.close()
         link = nil
+        endTaps()
+        let failed = session.takePushes()
+        if !isErased { list(failed) }
         session.recordUsage(effects: &loop.effects)
         sessions.remove(self)
         loop.shared.sessions.end(session.id)

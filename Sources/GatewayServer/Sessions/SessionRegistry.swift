@@ -57,6 +57,9 @@ package final class SessionRegistry: Sendable {
         var entries: [ULID: Entry] = [:]
         var sessions: [TokenHash: ULID] = [:]
         var attached = 0
+        /// The highest values of ``attached`` and of all sessions.
+        var peakAttached = 0
+        var peakTotal = 0
         /// The detached sessions that accepted messages, in the order in which they were detached.
         var used = EvictionTable<ULID>()
         /// The detached sessions that never accepted a message: their clients would miss nothing.
@@ -68,6 +71,12 @@ package final class SessionRegistry: Sendable {
         var endedTokens: Set<TokenHash> = []
 
         var detached: Int { used.count + unused.count }
+
+        mutating func updatePeaks() {
+            peakAttached = max(peakAttached, attached)
+            peakTotal = max(peakTotal, entries.count)
+        }
+
         /// The limit of ``ended``: the maximum number of live sessions, but at most ``StoreBatch/maxEndedTokens``.
         var maximumEndedTokens: Int {
             min(limits.attached, StoreBatch.maxEndedTokens / 2) + min(limits.detached, StoreBatch.maxEndedTokens / 2)
@@ -120,6 +129,19 @@ package final class SessionRegistry: Sendable {
     package var attached: Int { state.withLock { $0.attached } }
     package var detached: Int { state.withLock { $0.detached } }
 
+    /// The attached sessions: now, at most so far, and the limit.
+    package var attachedFigure: ResourceFigure {
+        state.withLock { ResourceFigure(current: $0.attached, peak: $0.peakAttached, maximum: $0.limits.attached) }
+    }
+
+    /// All sessions, attached and detached. Their limit is the sum of both limits.
+    package var figure: ResourceFigure {
+        state.withLock { state in
+            let (limit, isUnlimited) = state.limits.attached.addingReportingOverflow(state.limits.detached)
+            return ResourceFigure(current: state.entries.count, peak: state.peakTotal, maximum: isUnlimited ? .max : limit)
+        }
+    }
+
     /// Registers a new, attached session if the limits admit it. At the limit of detached sessions, one is displaced: one of the
     /// same client, or of the client that has most.
     package func begin(_ id: ULID, of client: ClientKey, loop: Int) -> Admission {
@@ -129,6 +151,7 @@ package final class SessionRegistry: Sendable {
             guard admission != .full else { return .full }
             state.entries[id] = Entry(loop: loop, client: client, isAttached: true)
             state.attached += 1
+            state.updatePeaks()
             return admission
         }
     }
@@ -144,6 +167,7 @@ package final class SessionRegistry: Sendable {
             state.detach(id, of: client, isUnused: isUnused)
             state.restored.append((id, detachedDuration))
             for token in tokens { state.sessions[token] = id }
+            state.updatePeaks()
         }
     }
 
@@ -189,6 +213,7 @@ package final class SessionRegistry: Sendable {
             if !entry.isAttached {
                 guard state.attached < state.limits.attached else { return .full }
                 state.attached += 1
+                state.updatePeaks()
                 state.used.remove(id)
                 state.unused.remove(id)
             }

@@ -11,14 +11,19 @@ package final class SessionTransfer: @unchecked Sendable {
     let link: (any UpstreamLink)?
     /// The outstanding demand, in events.
     let demanded: Int
+    let taps: [SessionTap]
     /// The difference between the sending loop's clock and the system's.
     let clockOffset: Instant.Duration
 
-    init(session: consuming Session, coalescer: Coalescer, link: (any UpstreamLink)?, demanded: Int, clockOffset: Instant.Duration) {
+    init(
+        session: consuming Session, coalescer: Coalescer, link: (any UpstreamLink)?, demanded: Int, taps: [SessionTap],
+        clockOffset: Instant.Duration
+    ) {
         self.session = session
         self.coalescer = coalescer
         self.link = link
         self.demanded = demanded
+        self.taps = taps
         self.clockOffset = clockOffset
     }
 }

@@ -25,6 +25,7 @@ extension SessionPolicy {
         outboxBytes = ConfiguredLimit.unlimitedIfZero(sessions.outboxBytes)
         memoryBudget = ConfiguredLimit.unlimitedIfZero(sessions.memoryBudget)
         upstreamQueueBytes = ConfiguredLimit.unlimitedIfZero(configuration.delivery.upstreamQueueBytes)
+        takeoverTimeout = ConfiguredLimit.unlimitedIfZero(configuration.supervision.takeoverTimeout)
         tokenLeeway = configuration.auth.leeway.clampedMilliseconds
         claimsFactor = Double(configuration.auth.claimsFactor)
         heartbeatMilliseconds = configuration.heartbeat.interval.clampedMilliseconds

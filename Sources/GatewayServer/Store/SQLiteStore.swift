@@ -36,6 +36,7 @@ package final class SQLiteStore: SessionStore {
     let database: DatabaseQueue
     private let state = Mutex(State())
     let isFailing = Atomic<Bool>(false)
+    let measured = Mutex(StoreMetrics())
     let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(60)))
     let thread: NIOThreadPool
     let path: String
@@ -181,6 +182,7 @@ package final class SQLiteStore: SessionStore {
     private func commit(_ waiting: inout [PendingBatch]) -> Bool {
         var pause = 0.05
         while true {
+            let begin = LoopClock.monotonicNanoseconds()
             do {
                 try database.writeWithoutTransaction { database in
                     try database.inTransaction(.immediate) {
@@ -191,9 +193,11 @@ package final class SQLiteStore: SessionStore {
                         return .commit
                     }
                 }
+                measured.withLock { $0.commitTime.record(LoopClock.monotonicNanoseconds() - begin) }
                 if isFailing.exchange(false, ordering: .relaxed) { endOutage() }
                 return true
             } catch {
+                measured.withLock { $0.errors &+= 1 }
                 if (error as? DatabaseError)?.resultCode == .SQLITE_FULL, !isDiskFull {
                     if evictReports() {
                         log(.warning, as: .storeFull, "the store is full: evicting the oldest reports", ["path": "\(path)"])

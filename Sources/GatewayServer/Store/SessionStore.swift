@@ -27,6 +27,9 @@ package protocol SessionStore: Sendable {
     /// Whether new work should be submitted: false while commits fail or too many bytes wait to be committed.
     var acceptsWork: Bool { get }
 
+    /// The metrics of the store; nil if it has none.
+    var metrics: StoreMetrics? { get }
+
     /// Returns free space to the file system. Doesn't block.
     func sweep()
 
@@ -40,6 +43,8 @@ package protocol SessionStore: Sendable {
 }
 
 extension SessionStore {
+    package var metrics: StoreMetrics? { nil }
+
     package func submit(_ batch: StoreBatch, committed: @escaping @Sendable () -> Void) {
         submit(batch, committed: committed, failed: {})
     }

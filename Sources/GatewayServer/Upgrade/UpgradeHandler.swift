@@ -88,6 +88,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 throw UpgradePolicy.Rejection(.notFound, .unknownPath)
             }
             connection.path = target.path
+            if let tracer = loop.shared.tracer {
+                let fields = head.headers["traceparent"]
+                connection.trace = tracer.beginConnection(parent: fields.count == 1 ? TraceContext(traceparent: fields[0].utf8) : nil)
+            }
             let request: UpgradeRequest
             do throws(UpgradeFailure) { request = try UpgradeRequest(head) } catch { throw UpgradePolicy.Rejection(error) }
             upgrade(request, head: head, context: context)
@@ -134,6 +138,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             connection.countsAsWebSocket = true
             if let grant {
                 try UpgradePolicy.authorize(grant, resuming: resumeRequest, connection: connection, sessions: sessions)
+                loop.audit(.authenticate, of: connection, [.init("method", loop.shared.access.mode.rawValue)])
             }
             guard var resumeRequest else { return begin(request, as: .new, head: head, context: context) }
             resumeRequest.user = grant?.user
@@ -173,10 +178,12 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 loop.shared.connectionLimits.releaseWebSocket(of: connection.client)
             }
             guard request.target.errorsInBand, let close = error.close else { return reject(context, error, head: head) }
+            let id = correlationID()
+            audit(error, correlationID: id)
             let rejection = GatewayError(
                 error.reason, source: error.status.code < 500 ? .client : .gateway, retryAfter: error.retryAfter.map { Int64($0) * 1000 },
-                close: close, correlationID: correlationID())
-            loop.counters.rejected &+= 1
+                close: close, correlationID: id)
+            count(error)
             open(RejectingApplication(loop: loop, error: rejection), request: request, limits: loop.settings.webSocket, context: context)
         }
     }
@@ -240,6 +247,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         response.writeString("\r\n")
         context.writeAndFlush(wrapOutboundOut(response), promise: nil)
         state = .upgraded
+        loop.audit(.connect, of: connection, [.init("path", connection.path)])
         let webSocket = WebSocketHandler(
             loop: loop, connection: connection, application: application, limits: limits, compression: compression)
         let pipeline = context.pipeline.syncOperations
@@ -260,10 +268,21 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         if tls != nil { pipeline.removeHandler(gate, promise: nil) }
     }
 
+    /// Records a rejection in the audit log.
+    private func audit(_ rejection: UpgradePolicy.Rejection, correlationID: ULID) {
+        loop.audit(
+            .refuse, of: connection,
+            [
+                .init("status", rejection.status.code), .init("code", rejection.reason.code.rawValue),
+                .init("reason", rejection.cause ?? rejection.reason.message), .init("correlation_id", .id(correlationID)),
+            ])
+    }
+
     private func reject(_ context: ChannelHandlerContext, _ rejection: UpgradePolicy.Rejection, head: HTTPRequestHead?) {
         let id = correlationID()
-        loop.counters.rejected &+= 1
-        loop.counters.errors[rejection.reason.code, default: 0] &+= 1
+        count(rejection)
+        loop.metrics.countError(rejection.reason.code, correlationID: id, wall: LoopClock.wallMilliseconds())
+        audit(rejection, correlationID: id)
         if case .write(let suppressed) = loop.throttle.admit(.rejection, now: loop.clock.now) {
             var metadata: Logger.Metadata = [
                 "code": "\(rejection.reason.code.rawValue)", "status": .stringConvertible(rejection.status.code),
@@ -278,6 +297,12 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             rejection.status, reason: rejection.reason, correlationID: id, headers: rejection.headers,
             retryAfter: rejection.retryAfter)
         finish(response, head: head, context: context)
+    }
+
+    private func count(_ rejection: UpgradePolicy.Rejection) {
+        loop.metrics.rejections.add(ConnectionRejection(rejection.reason))
+        let failure = rejection.fault.map { AuthFailure($0) } ?? AuthFailure(rejection.reason)
+        if let failure { loop.metrics.authFailures.add(failure) }
     }
 
     private static let notHTTP = UpgradePolicy.Rejection(.badRequest, .notHTTP)
@@ -320,12 +345,13 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     /// Counts and logs a TLS failure. The TLS handler closes the channel.
     private func fail(_ error: TLSError, context: ChannelHandlerContext) {
         connection.ended(reason: "\(error)")
+        if connection.timedOut == nil, let failure = HandshakeFailure(error) { loop.metrics.handshakeFailures.add(failure) }
         switch error {
         case .plainHTTP:
-            loop.counters.rejected &+= 1
+            loop.metrics.rejections.add(.plainHTTP)
             return connection.linger(now: loop.clock.now)
         case .handshakeFailed:
-            loop.counters.rejected &+= 1
+            loop.metrics.rejections.add(.tlsHandshake)
             if case .write(let suppressed) = loop.throttle.admit(.handshake, now: loop.clock.now) {
                 var metadata: Logger.Metadata = [
                     "error": "tls_handshake_failed", "reason": "\(error)", "connection_id": "\(connection.id)",
@@ -341,6 +367,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     package func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         switch event {
         case let completed as TLSHandshakeCompleted:
+            loop.metrics.handshakes.add(HandshakeKind(completed))
+            loop.metrics.handshakeTime.record(loop.clock.now - connection.handshakeBeganAt)
             connection.certificateName = completed.peerName
             connection.phase = .head
             connection.deadline = connection.acceptedAt + loop.settings.headerTimeout

@@ -93,5 +93,6 @@ extension UpgradePolicy.Rejection {
             .unauthorized, fault.error, headers: ["WWW-Authenticate": "Bearer error=\"invalid_token\""],
             close: fault.isExpired ? .tokenExpired : .unauthorized)
         cause = fault.rawValue
+        self.fault = fault
     }
 }

@@ -20,6 +20,8 @@ package struct UpgradePolicy {
         package var close: CloseCode?
         /// More about the reason, for the log only. Never contains anything that the client sent.
         package var cause: String?
+        /// The fault of a rejected token.
+        package var fault: TokenFault?
 
         package init(
             _ status: HTTPResponseStatus, _ reason: ErrorReason, headers: HTTPHeaders = [:], retryAfter: Int? = nil,

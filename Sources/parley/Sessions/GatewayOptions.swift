@@ -3,10 +3,17 @@
 import ArgumentParser
 import Foundation
 import GatewayServer
+import GatewayTLS
 
 /// The address of an operations listener and the token for it.
 struct GatewayOptions: ParsableArguments {
-    @Option(help: "host:port of the operations listener; default: operations.address of the local configuration.") var address: String?
+    @Option(
+        help:
+            "host:port of the operations listener, or https://host:port if it uses TLS; default: operations.address of the local configuration."
+    )
+    var address: String?
+    @Flag(help: "Use TLS, as with an https address.") var tls = false
+    @Option(help: "PEM file of the CAs that sign the listener's certificate; default: the system's.", completion: .file()) var ca: String?
     @Option(help: "File that contains the operations token.", completion: .file()) var tokenFile: String?
     @Option(help: "Configuration directory that contains the listener's address, as for serve.", completion: .directory) var config: String?
     @Option(
@@ -17,7 +24,8 @@ struct GatewayOptions: ParsableArguments {
     /// `EX_UNAVAILABLE` of sysexits.h.
     static let unavailable: Int32 = 69
 
-    static let invalidAddress = ValidationError("--address is host:port, such as 127.0.0.1:9464 or [::1]:9464")
+    static let invalidAddress = ValidationError(
+        "--address is host:port or https://host:port, such as 127.0.0.1:9464, [::1]:9464 or https://gateway.internal:9464")
 
     /// The flags of the configuration that these options stand for.
     var configurationFlags: [String] { Self.flags(config: config, environment: environment) }
@@ -55,11 +63,27 @@ struct GatewayOptions: ParsableArguments {
             throw ExitCode(1)
         }
         if let address {
-            guard let endpoint = SocketEndpoint(address) else { throw Self.invalidAddress }
-            return OperationsClient(endpoint: endpoint, token: token)
+            guard let target = OperationsAddress(address) else { throw Self.invalidAddress }
+            return OperationsClient(
+                endpoint: target.endpoint, token: token,
+                tls: try clientContext(target.isSecure || tls || ca != nil, host: target.endpoint.host))
         }
         let configuration = try Self.load(configurationFlags + flags)
-        return OperationsClient(endpoint: configuration.operations.address.reachable, token: token ?? configuration.operations.token)
+        let endpoint = configuration.operations.address.reachable
+        return OperationsClient(
+            endpoint: endpoint, token: token ?? configuration.operations.token,
+            tls: try clientContext(!configuration.operations.certificates.isEmpty || tls || ca != nil, host: endpoint.host))
+    }
+
+    /// Returns the TLS settings of a client; nil for plain HTTP. Prints a problem of the CA file on standard error.
+    private func clientContext(_ isSecure: Bool, host: String) throws -> TLSClientContext? {
+        guard isSecure else { return nil }
+        do throws(TLSConfigurationError) {
+            return try TLSClientContext(verify: ca.map { .authority(path: $0) } ?? .system, serverName: host)
+        } catch {
+            Sessions.printError("\(error)")
+            throw ExitCode(1)
+        }
     }
 
     /// Loads the local configuration; prints its problems on standard error and throws the exit code.

@@ -2,6 +2,7 @@
 
 import Foundation
 import GatewayServer
+import GatewayTLS
 import NIOCore
 import NIOHTTP1
 
@@ -33,6 +34,8 @@ struct OperationsClient {
 
     let endpoint: SocketEndpoint
     let token: String?
+    /// Nil for plain HTTP.
+    let tls: TLSClientContext?
 
     /// Well above the size of the largest report, a few megabytes.
     private static let maximumBodyBytes = 256 << 20
@@ -50,8 +53,10 @@ struct OperationsClient {
     func post(_ target: String) async throws { _ = try await request(.POST, target) }
 
     /// Posts a JSON document and returns the body of the response.
-    func post(_ target: String, json: Data) async throws -> [UInt8] {
-        try await request(.POST, target, json: json, contentType: "application/json")
+    ///
+    /// - Parameter fields: further header fields
+    func post(_ target: String, json: Data, fields: [(String, String)] = []) async throws -> [UInt8] {
+        try await request(.POST, target, json: json, contentType: "application/json", fields: fields)
     }
 
     func delete(_ target: String) async throws { _ = try await request(.DELETE, target) }
@@ -61,15 +66,16 @@ struct OperationsClient {
     }
 
     private func request(
-        _ method: HTTPMethod, _ target: String, json: Data? = nil, contentType: String = "", accept: String? = nil
+        _ method: HTTPMethod, _ target: String, json: Data? = nil, contentType: String = "", accept: String? = nil,
+        fields: [(String, String)] = []
     ) async throws -> [UInt8] {
-        var head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: ["Host": "\(endpoint)", "Connection": "close"])
+        var head = head(method, target)
         if json != nil { head.headers.add(name: "Content-Type", value: contentType) }
         if json != nil || method == .POST { head.headers.add(name: "Content-Length", value: "\(json?.count ?? 0)") }
+        for (name, value) in fields { head.headers.add(name: name, value: value) }
         if let accept { head.headers.add(name: "Accept", value: accept) }
-        if let token { head.headers.add(name: "Authorization", value: "Bearer \(token)") }
         let fetch = HTTPFetch(
-            host: endpoint.host, port: endpoint.port, timeout: Self.timeout, maximumBodyBytes: Self.maximumBodyBytes)
+            host: endpoint.host, port: endpoint.port, tls: tls, timeout: Self.timeout, maximumBodyBytes: Self.maximumBodyBytes)
         let response: HTTPFetch.Response
         do throws(HTTPFetchError) {
             response = try await fetch.perform(head, body: json.map { ByteBuffer(bytes: $0) })
@@ -77,11 +83,32 @@ struct OperationsClient {
             throw Failure.unreachable(address: "\(endpoint)", reason: Self.reason(error))
         }
         let bytes = Array(response.body.readableBytesView)
-        guard (200..<300).contains(response.status) else {
-            let problem = try? JSONDecoder().decode(Problem.self, from: Data(bytes))
-            throw Failure.rejected(status: response.status, detail: problem?.detail)
-        }
+        guard (200..<300).contains(response.status) else { throw Self.rejection(response.status, bytes) }
         return bytes
+    }
+
+    private func head(_ method: HTTPMethod, _ target: String) -> HTTPRequestHead {
+        var head = HTTPRequestHead(version: .http1_1, method: method, uri: target, headers: ["Host": "\(endpoint)", "Connection": "close"])
+        if let token { head.headers.add(name: "Authorization", value: "Bearer \(token)") }
+        return head
+    }
+
+    private static func rejection(_ status: UInt, _ body: [UInt8]) -> Failure {
+        .rejected(status: status, detail: (try? JSONDecoder().decode(Problem.self, from: Data(body)))?.detail)
+    }
+
+    /// Receives a stream of events until it ends, `receive` returns false, or the task is cancelled.
+    ///
+    /// - Parameter receive: called with each event
+    func events(_ target: String, _ receive: (EventStreamParser.Event) async throws -> Bool) async throws {
+        let stream = HTTPEventStream(host: endpoint.host, port: endpoint.port, tls: tls)
+        do {
+            try await stream.perform(head(.GET, target), receive)
+        } catch let error as HTTPFetchError {
+            throw Failure.unreachable(address: "\(endpoint)", reason: Self.reason(error))
+        } catch let error as HTTPEventStream.Rejection {
+            throw Self.rejection(error.status, error.body)
+        }
     }
 
     static func reason(_ error: HTTPFetchError) -> String {
@@ -99,7 +126,7 @@ struct OperationsClient {
     }
 
     /// Percent-encodes a query value (RFC 3986 §2.3).
-    private static func escaped(_ text: String) -> String {
+    static func escaped(_ text: String) -> String {
         var allowed = CharacterSet.alphanumerics.intersection(CharacterSet(charactersIn: Unicode.Scalar(0)...Unicode.Scalar(127)))
         allowed.insert(charactersIn: "-._~")
         return text.addingPercentEncoding(withAllowedCharacters: allowed) ?? ""

@@ -17,7 +17,8 @@ import Testing
         func state(at now: Instant) -> CircuitBreaker.State { value.state(at: now) }
         func wait(at now: Instant) -> Int64 { value.wait(at: now).nanoseconds }
         func admit(at now: Instant) -> CircuitBreaker.Ticket? { value.admit(at: now) }
-        func reset() -> Bool { value.reset() }
+        func reset(at now: Instant) -> Bool { value.reset(at: now) }
+        func since(at now: Instant) -> Instant? { value.since(at: now) }
 
         @discardableResult
         func record(_ ticket: CircuitBreaker.Ticket, _ outcome: CircuitBreaker.Outcome, at now: Instant) -> Bool {
@@ -35,6 +36,27 @@ import Testing
     private func request(_ breaker: Breaker, _ outcome: CircuitBreaker.Outcome, at time: Double) throws {
         let ticket = try #require(breaker.admit(at: at(time)))
         breaker.record(ticket, outcome, at: at(time))
+    }
+
+    @Test func `a breaker knows since when it has its state, and becomes half-open without a request`() throws {
+        let breaker = breaker {
+            $0.failures = 1
+            $0.openDuration = .seconds(60)
+        }
+        #expect(breaker.since(at: at(5)) == nil)
+        try request(breaker, .success, at: 5)
+        #expect(breaker.since(at: at(6)) == nil)
+        try request(breaker, .failure, at: 7)
+        #expect(breaker.since(at: at(66.9)) == at(7))
+        #expect(breaker.since(at: at(67)) == at(67))
+        #expect(breaker.since(at: at(70)) == at(67))
+        try request(breaker, .success, at: 80)
+        #expect(breaker.since(at: at(90)) == at(80))
+        try request(breaker, .failure, at: 91)
+        #expect(breaker.reset(at: at(95)))
+        #expect(breaker.since(at: at(96)) == at(95))
+        #expect(!breaker.reset(at: at(97)))
+        #expect(breaker.since(at: at(98)) == at(95))
     }
 
     @Test func `a new breaker is closed`() {
@@ -59,11 +81,11 @@ import Testing
     @Test func `a reset closes an open and a half-open breaker, and doesn't change a closed one`() throws {
         let breaker = breaker { $0.failures = 2 }
         try request(breaker, .failure, at: 0)
-        #expect(!breaker.reset())
+        #expect(!breaker.reset(at: at(100)))
         let late = try #require(breaker.admit(at: at(0)))
         try request(breaker, .failure, at: 0)
         #expect(breaker.state(at: at(0)) == .open)
-        #expect(breaker.reset())
+        #expect(breaker.reset(at: at(100)))
         #expect(breaker.state(at: at(0)) == .closed && breaker.wait(at: at(0)) == 0)
         // The outcome of a request from before the reset is ignored, and failures are counted from zero.
         #expect(!breaker.record(late, .failure, at: at(0)))
@@ -71,7 +93,7 @@ import Testing
         #expect(breaker.state(at: at(1)) == .closed)
         try request(breaker, .failure, at: 1)
         let probe = try #require(breaker.admit(at: at(61)))
-        #expect(probe.isProbe && breaker.reset())
+        #expect(probe.isProbe && breaker.reset(at: at(100)))
         #expect(!breaker.record(probe, .failure, at: at(61)))
         #expect(breaker.state(at: at(61)) == .closed)
         #expect(breaker.admit(at: at(61))?.isProbe == false)

@@ -13,9 +13,20 @@ import Testing
         var hasFreePermit: Bool { value.hasFreePermit }
         var held: Int { value.held }
         var waiting: Int { value.waiting }
+        var peaks: [Int] { [value.peakHeld, value.peakWaiting] }
         func acquire(_ ticket: UInt64) -> PermitQueue.Acquisition { value.acquire(ticket) }
         func release() -> UInt64? { value.release() }
         func cancel(_ ticket: UInt64) -> Bool { value.cancel(ticket) }
+    }
+
+    @Test func `the peaks are the highest numbers of held permits and queued requests`() {
+        let queue = Queue(limit: 2, capacity: 2)
+        #expect(queue.peaks == [0, 0])
+        for ticket: UInt64 in 1...5 { _ = queue.acquire(ticket) }
+        #expect(queue.peaks == [2, 2])
+        for _ in 0..<4 { _ = queue.release() }
+        #expect((queue.held, queue.waiting) == (0, 0))
+        #expect(queue.peaks == [2, 2])
     }
 
     @Test func `requests acquire permits up to the limit, then are queued, then are rejected`() {

@@ -98,6 +98,11 @@ final class Conversation {
         wall += milliseconds
     }
 
+    /// The counters and histograms that the session has written to.
+    var metrics: LoopMetrics { effects.metrics }
+    /// The time that passes in a call before its messages are written.
+    var writeDelay = Instant.Duration.zero
+
     /// Whether the socket accepts all messages of the outbox at the end of every call.
     var isSocketOpen = true
 
@@ -116,6 +121,7 @@ final class Conversation {
                 outcome.sequenced.append(Message(bytes: (0..<span.byteCount).map { span.byte(at: $0) }, isBinary: kind == .binary))
                 return true
             }
+            if session.awaitsDelivery { session.measureWritten(now: now + writeDelay, effects: &effects) }
         }
         outcome.commands = effects.commands
         outcome.incidents = effects.incidents

@@ -9,7 +9,9 @@ import Testing
 
     private mutating func insert(_ id: String) throws -> RequestKey {
         let key = table.nextKey()
-        table.insert(InFlightRequest(key: key, id: try #require(MessageID(id)), startedAt: Instant(nanoseconds: 0), extraBytes: 10))
+        table.insert(
+            InFlightRequest(
+                key: key, id: try #require(MessageID(id)), kind: .text, startedAt: Instant(nanoseconds: 0), wall: 0, extraBytes: 10))
         return key
     }
 

@@ -29,7 +29,7 @@ struct ConfigurationKeyTests {
 
     @Test(arguments: KeySample.all)
     func `a file sets the key, and the source is its line`(sample: KeySample) throws {
-        let parts = sample.name.split(separator: ".")
+        let parts = sample.name.split(separator: ".", maxSplits: 1)
         let directory = try ConfigurationDirectory([
             "gateway.yaml": "# a comment\n\n\(parts[0]):\n  # another\n  \(parts[1]): \(sample.other)\n"
         ])

@@ -155,6 +155,8 @@ extension KeySample {
             "delivery.coalesce", "0ms", other: "50ms", .init(allowed: ["0", "1ms", "99ms", "3650d"], rejected: ["3651d", "-1s", "5", ""]),
             live: true),
         .init("delivery.socket_queue_bytes", "1MiB", other: "2MiB", .size),
+        .init("push.undelivered_max", "1000", other: "5", .count, live: true),
+        .init("supervision.takeover_timeout", "10m", other: "5m", .durationOrZero, live: true),
         .init("store.kind", "sqlite", dev: "memory", other: "memory", .words("memory", "sqlite", "redis")),
         .init("store.path", "var/parley.sqlite", other: "/var/lib/parley/store", .path),
         .init("store.synchronous", "full", other: "normal", .words("full", "normal", "off")),
@@ -169,10 +171,28 @@ extension KeySample {
                 rejected: ["", "two words", "über", String(repeating: "x", count: 1025)]),
             live: true),
         .init(
+            "operations.tls.certificates", "[]", other: "[a.pem:a.key, b.pem:b.key]",
+            .init(allowed: ["a:b"], rejected: ["a", "a:", ":b", "a:b:c", "a:b,c"]), live: true),
+        .init(
             "logging.level", "info", dev: "debug", other: "warning",
             .words("trace", "debug", "info", "notice", "warning", "error", "critical"), live: true),
         .init("logging.format", "json", dev: "console", other: "json", .words("json", "console")),
         .init("shutdown.drain", "30s", dev: "2s", other: "10s", .duration),
+        .init(
+            "audit.path", "", other: "var/audit.log",
+            .init(allowed: ["", "-", "a", String(repeating: "a", count: 4096)], rejected: [String(repeating: "a", count: 4097), "a\0b"])),
+        .init("audit.queue", "8192", other: "100", .init(allowed: ["1", "1000000"], rejected: ["0", "1000001", "-1", ""])),
+        .init(
+            "tracing.otlp_url", "(none)", other: "http://127.0.0.1:4318/",
+            .init(
+                allowed: ["", "http://collector:4318", "https://collector.example/v1/traces"],
+                rejected: ["collector:4318", "ws://collector:4318", "ftp://a", "http://", "http://u:p@a", "http://a/#b"])),
+        .init(
+            "tracing.sample", "0.01", other: "0.5",
+            .init(allowed: ["0", "0.001", "1"], rejected: ["0.0009", "1.001", "-1", "all", ""]), live: true),
+        .init("tracing.keep_slower_than", "2s", other: "500ms", .durationOrZero, live: true),
+        .init("tracing.keep_failed", "true", other: "false", .toggle, live: true),
+        .init("tracing.queue", "2048", other: "100", .init(allowed: ["1", "1000000"], rejected: ["0", "1000001", "-1", ""])),
         .init("auth.mode", "jwt", dev: "none", other: "jwt", .words("none", "jwt", "mtls")),
         .init(
             "auth.secret", "[]", other: "[\(String(repeating: "s", count: 32))]",

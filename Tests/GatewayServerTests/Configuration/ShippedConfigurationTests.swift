@@ -75,6 +75,7 @@ struct ShippedConfigurationTests {
             "tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask,
             "auth.jwks_file": "/etc/parley/jwks.json", "auth.jwks_url": "https://id.example/.well-known/jwks.json",
             "auth.jwks_ca": "/etc/parley/identity-ca.pem", "auth.minting_key": "ES256:/etc/parley/minting.pem",
+            "tracing.otlp_url": "http://127.0.0.1:4318/",
         ]
         for key in ConfigurationKey.all {
             let origin = try #require(origins.first { $0.key == key.name })
@@ -188,7 +189,7 @@ struct ShippedConfigurationTests {
     /// Returns the file with each commented key (two spaces, # and a key in lower case) uncommented.
     private func uncommented(_ yaml: String) -> String {
         yaml.split(separator: "\n", omittingEmptySubsequences: false)
-            .map { $0.wholeMatch(of: #/  # ([a-z_0-9]+: .*)/#).map { "  \($0.1)" } ?? String($0) }.joined(separator: "\n")
+            .map { $0.wholeMatch(of: #/  # ([a-z_0-9.]+: .*)/#).map { "  \($0.1)" } ?? String($0) }.joined(separator: "\n")
     }
 
     @Test(arguments: ConfigurationKey.all.map(\.name))
@@ -222,7 +223,7 @@ struct ShippedConfigurationTests {
             if !line.hasPrefix(" "), !line.hasPrefix("#"), line.hasSuffix(":") { group = String(line.dropLast()) }
             if bare.isEmpty { comment = [] }
             let name = bare.drop { $0 == "#" || $0 == " " }
-            if line.hasPrefix("  "), name.hasPrefix(key.components[1] + ":"), group == key.components[0] {
+            if line.hasPrefix("  "), name.hasPrefix(key.components.dropFirst().joined(separator: ".") + ":"), group == key.components[0] {
                 return comment.joined(separator: " ")
             }
             if bare.hasPrefix("#") { comment.append(bare.drop { $0 == "#" || $0 == " " }.description) }

@@ -8,7 +8,7 @@ import Testing
 @Suite("The pages") struct PageTests {
     private static let pages = Result { try MarkdownPage.all }
     private static let languages: Set<String> = [
-        "sh", "python", "yaml", "json", "text", "http", "nginx", "ini", "swift", "js", "javascript", "html", "diff",
+        "sh", "python", "yaml", "json", "text", "http", "nginx", "ini", "swift", "js", "javascript", "html", "diff", "promql",
     ]
     private static let directives: Set<Substring> = ["background", "output", "skip", "client", "rejected", "server", "source"]
 

@@ -10,7 +10,7 @@ import Synchronization
 
 /// A gateway without sessions.
 struct NoSessions: SessionDirectory {
-    func sessions(after cursor: ULID?, limit: Int, attached: Bool?) async -> [LiveSession] { [] }
+    func sessions(_ query: SessionQuery) async -> [LiveSession] { [] }
     func session(_ id: ULID, depth: ReportDepth) async -> LiveSession? { nil }
     func close(_ id: ULID) async -> Bool { false }
     func erase(_ id: ULID) async -> Bool { false }

@@ -248,10 +248,13 @@ import Testing
             return
         }
         #expect(reason.contains("disk is full"))
+        let failing = try #require(store.metrics)
+        #expect(failing.errors > 0 && failing.bytes > 0)
         var end = StoreBatch()
         for id in accepted.dropLast() { end.end(id, tokens: []) }
         await submit(end, to: store)
         #expect(store.acceptsWork)
+        #expect(store.metrics.map { $0.commitTime.count > failing.commitTime.count } == true)
         #expect(try store.load().map(\.id) == [accepted[19]])
         #expect(health.report.parts.first { $0.part == .store }?.state == .ready)
         await store.close()

@@ -37,6 +37,7 @@ package final class UpstreamPool: Sendable {
         var endpoints: LoadBalancer
         var budget: RetryBudget
         var counts = Counts()
+        var metrics = UpstreamMetrics()
         var lastTicket: UInt64 = 0
         var waiters: [UInt64: @Sendable () -> Void] = [:]
         var throttle = LogThrottle<LogTopic>(lines: 10, per: .seconds(1))
@@ -56,6 +57,8 @@ package final class UpstreamPool: Sendable {
     package let addresses: [String]
     /// The request path of each endpoint, without the query, which may contain secrets. Empty for upstreams without paths.
     private let paths: [String]
+    /// The time of creation.
+    private let created: Instant
     private let state: Mutex<State>
     private let clock: @Sendable () -> Instant
     private let logger: Logger
@@ -69,6 +72,7 @@ package final class UpstreamPool: Sendable {
         self.paths = paths
         self.clock = clock
         self.logger = logger
+        created = clock()
         state = Mutex(
             State(
                 permits: PermitQueue(limit: policy.permits, capacity: policy.queue),
@@ -100,10 +104,11 @@ package final class UpstreamPool: Sendable {
     }
 
     /// Releases the endpoint and the permit of a completed response.
-    package func complete(_ pick: LoadBalancer.Pick) {
+    package func complete(_ pick: LoadBalancer.Pick, _ timing: CallTiming = CallTiming()) {
         let now = clock()
         let (change, granted) = state.withLock { state in
             state.counts.completed &+= 1
+            state.metrics.countCompleted(timing)
             return (state.endpoints.release(pick, .success, at: now), state.release())
         }
         log(change, of: pick)
@@ -175,10 +180,13 @@ package final class UpstreamPool: Sendable {
     }
 
     private func log(_ change: CircuitBreaker.State?, of pick: LoadBalancer.Pick) {
-        guard let change else { return }
-        logger.log(
-            level: change == .open ? .warning : .notice, "circuit breaker \(change.rawValue)",
-            metadata: ["upstream": "\(name)", "endpoint": "\(addresses[pick.index])"])
+        let metadata: Logger.Metadata = ["upstream": "\(name)", "endpoint": "\(addresses[pick.index])"]
+        switch change {
+        case .open: logger.warning("circuit breaker open", metadata: metadata)
+        case .halfOpen: logger.notice("circuit breaker half-open", metadata: metadata)
+        case .closed: logger.notice("circuit breaker closed", metadata: metadata)
+        case nil: break
+        }
     }
 
     /// Closes all circuit breakers.
@@ -189,7 +197,8 @@ package final class UpstreamPool: Sendable {
     }
 
     private func resetBreaker(of endpoint: Int, because reason: String) {
-        guard state.withLock({ $0.endpoints.resetBreaker(of: endpoint) }) else { return }
+        let now = clock()
+        guard state.withLock({ $0.endpoints.resetBreaker(of: endpoint, at: now) }) else { return }
         logger.notice(
             "circuit breaker closed", metadata: ["upstream": "\(name)", "endpoint": "\(addresses[endpoint])", "reason": "\(reason)"])
     }
@@ -207,13 +216,23 @@ package final class UpstreamPool: Sendable {
     }
 
     /// Counts a failed call. When no endpoint is available, sets the failure's `retryAfter` unless the upstream has set it.
-    package func fail(_ failure: inout CallFailure) {
+    package func fail(_ failure: inout CallFailure, _ timing: CallTiming = CallTiming()) {
         let now = clock()
+        let code = failure.code
         let wait = state.withLock { state in
             state.counts.failed &+= 1
+            state.metrics.countFailed(code, timing)
             return state.endpoints.wait(at: now)
         }
         if failure.isRetryable, failure.retryAfter == nil, wait > .zero { failure.setRetry(after: wait) }
+    }
+
+    /// Counts a cancelled call.
+    package func cancelled(_ reason: CancelReason) {
+        state.withLock { state in
+            state.counts.cancelled &+= 1
+            state.metrics.countCancelled(reason)
+        }
     }
 
     package func count(_ change: @Sendable (inout Counts) -> Void) { state.withLock { change(&$0.counts) } }
@@ -223,7 +242,12 @@ package final class UpstreamPool: Sendable {
     /// - Parameter isRetried: whether the request is retried
     package func report(_ failure: CallFailure, of request: borrowing UpstreamRequest, isRetried: Bool) {
         let now = clock()
-        guard case .write(let suppressed) = state.withLock({ $0.throttle.admit(.upstream, now: now) }) else { return }
+        let (code, id) = (failure.code, failure.correlationID)
+        let verdict = state.withLock { state in
+            if !isRetried, let id { state.metrics.refer(to: Exemplar(correlationID: id, wall: LoopClock.wallMilliseconds()), for: code) }
+            return state.throttle.admit(.upstream, now: now)
+        }
+        guard case .write(let suppressed) = verdict else { return }
         var metadata: Logger.Metadata = [
             "upstream": "\(name)", "code": "\(failure.code.rawValue)", "details": "\(failure.details ?? failure.reason.message)",
             "session_id": "\(request.session)", "reply_to": "\(request.id)",
@@ -251,9 +275,12 @@ package final class UpstreamPool: Sendable {
     package func setHealth(of endpoint: Int, _ isHealthy: Bool) {
         if isHealthy { resetBreaker(of: endpoint, because: "health check passed") }
         guard state.withLock({ $0.endpoints.setHealth(of: endpoint, isHealthy) }) else { return }
-        logger.log(
-            level: isHealthy ? .notice : .warning, isHealthy ? "endpoint healthy" : "endpoint unhealthy",
-            metadata: ["upstream": "\(name)", "endpoint": "\(addresses[endpoint])"])
+        let metadata: Logger.Metadata = ["upstream": "\(name)", "endpoint": "\(addresses[endpoint])"]
+        if isHealthy {
+            logger.notice("endpoint healthy", metadata: metadata)
+        } else {
+            logger.warning("endpoint unhealthy", metadata: metadata)
+        }
     }
 
     package var condition: UpstreamState {
@@ -261,16 +288,43 @@ package final class UpstreamPool: Sendable {
         return state.withLock { $0.endpoints.state(at: now) }
     }
 
-    /// A consistent snapshot of counters, permits and endpoints.
-    package func snapshot() -> (
-        counts: Counts, active: Int, waiting: Int, endpoints: [LoadBalancer.Endpoint], states: [CircuitBreaker.State]
-    ) {
+    /// A copy of the metrics that shares no memory with the pool's own.
+    package var metrics: UpstreamMetrics {
+        state.withLock { state in
+            var copy = UpstreamMetrics()
+            copy.add(state.metrics)
+            return copy
+        }
+    }
+
+    /// The state of an upstream at one moment.
+    package struct Snapshot: Sendable {
+        package var counts: Counts
+        /// Requests that hold a permit.
+        package var active: Int
+        /// Requests that wait for a permit.
+        package var waiting: Int
+        /// Permits: the highest number held so far, and the limit, `Int.max` if there is none.
+        package var permits: (peak: Int, limit: Int)
+        /// The queue for permits: its highest length so far, and the limit.
+        package var queue: (peak: Int, limit: Int)
+        package var endpoints: [LoadBalancer.Endpoint]
+        /// The state of each endpoint's breaker, and how long the breaker has had the state.
+        package var states: [CircuitBreaker.State]
+        package var stateDurations: [Instant.Duration]
+    }
+
+    /// Returns a consistent snapshot of counters, permits and endpoints.
+    package func snapshot() -> Snapshot {
         let now = clock()
         return state.withLock { state in
-            (
-                state.counts, state.permits.held, state.permits.waiting, state.endpoints.endpoints,
-                state.endpoints.endpoints.map { $0.breaker.state(at: now) }
-            )
+            let permits = state.permits
+            let breakers = state.endpoints.endpoints.map(\.breaker)
+            return Snapshot(
+                counts: state.counts, active: permits.held, waiting: permits.waiting, permits: (permits.peakHeld, permits.limit),
+                queue: (permits.peakWaiting, permits.capacity), endpoints: state.endpoints.endpoints,
+                states: breakers.map { $0.state(at: now) },
+                stateDurations: breakers.map { max(.zero, now - ($0.since(at: now) ?? created)) })
         }
     }
 }

@@ -22,7 +22,11 @@ extension JSONWriter {
     /// - Parameter recording: the recording in base64; nil where it follows on the connection
     fileprivate mutating func members(_ request: UpstreamRequest, number: UInt64?, recording: [UInt8]?) {
         if request.isText { member("type", literal: "text") } else { member("type", literal: "audio") }
-        if let number { member("request", number) }
+        if let number {
+            member("request", number)
+            // Over HTTP it is a header field.
+            if let trace = request.trace { member("traceparent", trace.traceparent) }
+        }
         member("session", request.session)
         member("id", request.id)
         member("route", request.route)
@@ -42,6 +46,7 @@ extension JSONWriter {
                 for entry in request.meta { writer.member(named: entry.key, entry.value) }
             }
         }
+        if !request.whisper.isEmpty { member("whisper", request.whisper) }
         switch request.input {
         case .text(let text): member("text", text)
         case .audio(let format): member("format", format)

@@ -57,12 +57,15 @@ struct HTTPCall {
         let text = try text(of: request)
         let prompt = ChatPrompt(request.conversation, question: text, limit: configuration.historyMessages)
         let hasOwnLimit = configuration.extraBody.has("max_tokens") || configuration.extraBody.has("max_completion_tokens")
-        let size = prompt.messages.reduce(configuration.systemPrompt.utf8.count) { $0 &+ $1.text.count &+ 48 }
+        // One message: chat templates allow a single system message, before all others.
+        var system = Array(configuration.systemPrompt.utf8)
+        if !request.whisper.isEmpty { system += (system.isEmpty ? [] : [0x0A, 0x0A]) + request.whisper }
+        let size = prompt.messages.reduce(system.count) { $0 &+ $1.text.count &+ 48 }
         body.appendJSON(expecting: 512 &+ size) { writer in
             writer.object { writer in
                 writer.member("model", configuration.model)
                 writer.array("messages") { writer in
-                    if !configuration.systemPrompt.isEmpty { writer.element(role: "system", Array(configuration.systemPrompt.utf8)) }
+                    if !system.isEmpty { writer.element(role: "system", system) }
                     for message in prompt.messages {
                         writer.element(role: message.speaker == .client ? "user" : "assistant", message.text)
                     }

@@ -34,7 +34,11 @@ final class HTTPTransport: UpstreamTransport {
         let attempt = HTTPAttempt(reporter: reporter)
         do throws(CallFailure) {
             let call = try HTTPCall(request, configuration, now: { [loop] in loop.now })
-            attempt.begin(call, configuration.request(call, to: endpoint), on: connection(to: endpoint))
+            var head = configuration.request(call, to: endpoint)
+            if let trace = request.trace {
+                head.head.headers.replaceOrAdd(name: "traceparent", value: String(decoding: trace.traceparent, as: UTF8.self))
+            }
+            attempt.begin(call, head, on: connection(to: endpoint))
         } catch {
             reporter.failed(error)
         }

@@ -20,6 +20,8 @@ final class LinkEngine: UpstreamEventSink {
     /// The receiver of `consumed` and `played`.
     private var input: (any UpstreamEventSink)?
     private var requests: [(key: RequestKey, work: Work)] = []
+    /// The traces of requests that share the response of another one; empty without tracing.
+    private var sharedTraces: [RequestKey: MessageTrace] = [:]
     /// Spoken texts of the most recent requests, for clients that report their playback position.
     private var spoken: [(key: RequestKey, id: MessageID, text: SpokenText)] = []
     /// The first stage of the most recent request.
@@ -61,6 +63,7 @@ final class LinkEngine: UpstreamEventSink {
         guard !isClosed else { return }
         guard let route else {
             input?.consumed(request.input.byteCount)
+            upstreams.calls.tracer?.beginMessage(request, session: session).end(failure: ErrorReason.noRoute.code)
             events?.deliver(
                 UpstreamEvent(
                     request.key,
@@ -73,8 +76,10 @@ final class LinkEngine: UpstreamEventSink {
         request.route = planned.route.name
         let stages = upstreams.stages(of: route, in: plan)
         lastStage = stages.list.first
+        let trace = upstreams.calls.tracer?.beginMessage(request, session: session)
         let digest = RequestDeduplication.digest(of: request, route: planned.route)
         let active = ActiveRequest(request, stages: stages, loop: upstreams.calls, sink: self)
+        active.trace = trace.map { RequestTrace(message: $0) }
         if let digest { return share(active, digest: digest, pool: lastStage?.pool) }
         active.input = input
         requests.append((active.key, .own(active)))
@@ -100,6 +105,7 @@ final class LinkEngine: UpstreamEventSink {
         case .shared(let subscription, let unconsumed):
             input?.consumed(unconsumed)
             subscription.cancel()
+            endSharedTrace(key) { $0.cancel(reason) }
         }
         if let playedMilliseconds { played(playedMilliseconds, of: key) }
     }
@@ -145,7 +151,9 @@ final class LinkEngine: UpstreamEventSink {
         for entry in all {
             switch entry.work {
             case .own(let request): request.cancel(reason, playedMilliseconds: nil)
-            case .shared(let subscription, _): subscription.cancel()
+            case .shared(let subscription, _):
+                subscription.cancel()
+                endSharedTrace(entry.key) { $0.cancel(reason) }
             }
         }
     }
@@ -189,14 +197,26 @@ final class LinkEngine: UpstreamEventSink {
             request.sink = response
             return request
         }
-        if !subscription.isLeader { pool?.count { $0.shared &+= 1 } }
+        if !subscription.isLeader {
+            pool?.count { $0.shared &+= 1 }
+            if let message = request.trace?.message {
+                message.set(.init("parley.shared", true))
+                sharedTraces[key] = message
+            }
+        }
         requests.append((key, .shared(subscription, unconsumed: request.inputBytes)))
         if subscription.isLeader { request.begin() }
+    }
+
+    private func endSharedTrace(_ key: RequestKey, _ body: (MessageTrace) -> Void) {
+        guard !sharedTraces.isEmpty, let trace = sharedTraces.removeValue(forKey: key) else { return }
+        body(trace)
     }
 
     private func receiveShared(_ event: consuming UpstreamEvent) {
         let key = event.request
         guard let index = requests.firstIndex(where: { $0.key == key }) else { return }
+        if event.isLast { endSharedTrace(key) { $0.end(event.content, correlationID: event.epilogue?.correlationID) } }
         if case .shared(let subscription, let unconsumed) = requests[index].work, unconsumed > 0 {
             requests[index].work = .shared(subscription, unconsumed: 0)
             input?.consumed(unconsumed)
@@ -205,6 +225,7 @@ final class LinkEngine: UpstreamEventSink {
         guard bytesWhileCongested <= Self.maxBytesWhileCongested || event.isLast else {
             // Fails only this subscriber, whose events would otherwise be buffered without limit.
             if case .shared(let subscription, _) = requests.remove(at: index).work { subscription.cancel() }
+            endSharedTrace(key) { $0.end(failure: ErrorReason.responseOverflow.code) }
             deliver(UpstreamEvent(key, .tooFast(isRetryable: true), isLast: true))
             return
         }

@@ -67,4 +67,21 @@ package protocol UpstreamProvider: Sendable {
     var paths: Set<String> { get }
     /// Statistics of each upstream, for operators.
     var statistics: [UpstreamStatistics] { get }
+    /// The metrics of each upstream.
+    var readings: [UpstreamReading] { get }
+}
+
+extension UpstreamProvider {
+    package var readings: [UpstreamReading] { [] }
+}
+
+/// The statistics and metrics of one upstream at one moment.
+package struct UpstreamReading: Sendable {
+    package var statistics: UpstreamStatistics
+    package var metrics: UpstreamMetrics
+
+    package init(statistics: UpstreamStatistics, metrics: UpstreamMetrics) {
+        self.statistics = statistics
+        self.metrics = metrics
+    }
 }

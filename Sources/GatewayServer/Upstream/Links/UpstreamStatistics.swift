@@ -6,6 +6,8 @@ package struct UpstreamStatistics: Sendable, Hashable, Codable {
         package var address: String
         /// `closed`, `open` or `half_open`.
         package var breaker: String
+        /// Unix milliseconds: when the breaker entered its state, or else when the upstream was configured.
+        package var since: Int64?
         package var healthy: Bool
         package var outstanding: Int
         package var requests: UInt64
@@ -29,6 +31,8 @@ package struct UpstreamStatistics: Sendable, Hashable, Codable {
     package var active: Int
     /// Requests that wait for a permit.
     package var waiting: Int
+    package var permits: ResourceFigure?
+    package var queue: ResourceFigure?
     package var endpoints: [Endpoint]
     package var completed: UInt64 = 0
     package var failed: UInt64 = 0

@@ -23,6 +23,8 @@ package final class LoopbackLink: UpstreamLink {
 
         let key: RequestKey
         var kind: Kind
+        /// Nil without tracing.
+        var trace: MessageTrace?
     }
 
     /// The audio of one request. A class, so that chunks are appended in place.
@@ -47,19 +49,27 @@ package final class LoopbackLink: UpstreamLink {
     private var credit = 0
     private var isPumping = false
 
-    package init(session: any UpstreamEventSink) { self.session = session }
+    private let id: ULID
+    private let tracer: Tracer?
+
+    package init(session: any UpstreamEventSink, id: ULID = ULID(high: 0, low: 0), tracer: Tracer? = nil) {
+        self.session = session
+        self.id = id
+        self.tracer = tracer
+    }
 
     package func send(_ command: UpstreamCommand, audio: [UInt8]) {
         switch command {
         case .start(let request):
             session?.routed(request.key, to: .unrouted)
+            let trace = tracer?.beginMessage(request, session: id)
             switch request.input {
             case .text(let text):
                 let isStreamed = request.stream && Words.count(in: text, upTo: Self.maxUnstreamedWords + 1) > Self.maxUnstreamedWords
-                requests.append(Work(key: request.key, kind: .text(text, next: 0, isStreamed: isStreamed)))
+                requests.append(Work(key: request.key, kind: .text(text, next: 0, isStreamed: isStreamed), trace: trace))
             case .audio(let format), .recording(let format, _):
                 let echoesAudio = request.meta("echo")?.elementsEqual("audio".utf8) ?? false
-                requests.append(Work(key: request.key, kind: .audio(Recording(format: format, echoesAudio: echoesAudio))))
+                requests.append(Work(key: request.key, kind: .audio(Recording(format: format, echoesAudio: echoesAudio)), trace: trace))
             }
         case .audio(let key, let chunk): receive(audio[chunk], of: key)
         case .audioEnd(let key): recording(key)?.hasEnded = true
@@ -88,6 +98,7 @@ package final class LoopbackLink: UpstreamLink {
     package var isSynchronous: Bool { true }
 
     package func close() {
+        for work in requests { work.trace?.cancel(.session) }
         requests = []
         session = nil
     }
@@ -108,6 +119,7 @@ package final class LoopbackLink: UpstreamLink {
     private func drop(_ key: RequestKey) {
         guard let index = requests.firstIndex(where: { $0.key == key }) else { return }
         let work = requests.remove(at: index)
+        work.trace?.cancel(.client)
         switch work.kind {
         case .text(let text, let next, _): session?.consumed(text.count - next)
         case .audio(let recording): session?.consumed(recording.chunks.reduce(0) { $0 + $1.count })
@@ -126,7 +138,7 @@ package final class LoopbackLink: UpstreamLink {
                 continue
             }
             credit -= 1
-            if event.isLast { requests.remove(at: index) }
+            if event.isLast { requests.remove(at: index).trace?.end() }
             session?.deliver(event)
             // Restarts from the front: the session may have sent or cancelled requests during `deliver`.
             index = 0

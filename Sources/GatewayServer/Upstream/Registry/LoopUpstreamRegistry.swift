@@ -15,7 +15,7 @@ final class LoopUpstreamRegistry: UpstreamLinkFactory {
     }
 
     func makeLink(for session: any UpstreamEventSink & ConversationSource, id: ULID) -> any UpstreamLink {
-        guard !upstreams.plan.routes.isEmpty else { return LoopbackLink(session: session) }
+        guard !upstreams.plan.routes.isEmpty else { return LoopbackLink(session: session, id: id, tracer: upstreams.calls.tracer) }
         let engine = LinkEngine(session: id, upstreams: upstreams) { [weak self] in self?.engines[ObjectIdentifier($0)] = nil }
         engines[ObjectIdentifier(engine)] = engine
         return RoutedLink(engine: engine, session: session, plans: plans, eventLoop: upstreams.calls.eventLoop)

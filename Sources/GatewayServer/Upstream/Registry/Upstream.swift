@@ -51,14 +51,19 @@ final class Upstream: Sendable {
 
     var statistics: UpstreamStatistics {
         let now = pool.snapshot()
+        let wall = LoopClock.wallMilliseconds()
         var statistics = UpstreamStatistics(
             name: name, kind: configuration.kind.rawValue, state: pool.condition.rawValue, active: now.active, waiting: now.waiting,
             endpoints: now.endpoints.indices.map { index in
                 let endpoint = now.endpoints[index]
-                return .init(
+                var statistics = UpstreamStatistics.Endpoint(
                     address: pool.addresses[index], breaker: now.states[index].rawValue, healthy: endpoint.isHealthy,
                     outstanding: endpoint.outstanding, requests: endpoint.requests, failures: endpoint.failures)
+                statistics.since = wall - now.stateDurations[index].milliseconds
+                return statistics
             })
+        statistics.permits = ResourceFigure(current: now.active, peak: now.permits.peak, maximum: now.permits.limit)
+        statistics.queue = ResourceFigure(current: now.waiting, peak: now.queue.peak, maximum: now.queue.limit)
         statistics.completed = now.counts.completed
         statistics.failed = now.counts.failed
         statistics.cancelled = now.counts.cancelled

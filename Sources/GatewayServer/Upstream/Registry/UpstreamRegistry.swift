@@ -18,10 +18,13 @@ package final class UpstreamRegistry: UpstreamProvider, Service {
     private let shared = RequestDeduplication()
 
     /// - Parameter clock: the same for all event loops
+    private let tracer: Tracer?
+
     package init(
-        _ configuration: GatewayConfiguration, group: any EventLoopGroup, logger: Logger,
+        _ configuration: GatewayConfiguration, group: any EventLoopGroup, tracer: Tracer? = nil, logger: Logger,
         clock: @escaping @Sendable () -> Instant = UpstreamPool.monotonic
     ) throws {
+        self.tracer = tracer
         self.clock = clock
         self.logger = logger
         self.group = group
@@ -66,12 +69,16 @@ package final class UpstreamRegistry: UpstreamProvider, Service {
     // MARK: Event loops and operators
 
     package func makeLinkFactory(on eventLoop: any EventLoop, now: @escaping () -> Instant) -> any UpstreamLinkFactory {
-        LoopUpstreamRegistry(plans: plans, shared: shared, calls: CallContext(eventLoop: eventLoop, clock: now))
+        LoopUpstreamRegistry(plans: plans, shared: shared, calls: CallContext(eventLoop: eventLoop, tracer: tracer, clock: now))
     }
 
     package var paths: Set<String> { Set(plan.table.routes.compactMap(\.path)) }
 
     package var statistics: [UpstreamStatistics] { plan.upstreams.map(\.statistics) }
+
+    package var readings: [UpstreamReading] {
+        plan.upstreams.map { UpstreamReading(statistics: $0.statistics, metrics: $0.pool.metrics) }
+    }
 
     /// Resets the circuit breakers of an upstream.
     ///

@@ -38,6 +38,7 @@ extension ActiveRequest {
 
     func cancelCall(_ reason: CancelReason, playedMilliseconds: Int64?) {
         guard let actions = call?.cancel(reason) else { return }
+        if case .end = actions.next { stage?.pool.cancelled(reason) }
         perform(actions, playedMilliseconds: playedMilliseconds)
     }
 
@@ -52,6 +53,7 @@ extension ActiveRequest {
 
     private func end(_ ending: CallStateMachine.EndedAttempt, playedMilliseconds: Int64? = nil) {
         let ended = takeAttempt(ending.number)
+        trace?.endAttempt(ending.number, cancelled: ending.cancel, hasFailed: ending.outcome == .failure)
         if let reason = ending.cancel { ended?.upstream.cancel(reason, playedMilliseconds: playedMilliseconds) }
         stage?.pool.release(ending.pick, ending.outcome)
     }
@@ -86,9 +88,7 @@ extension ActiveRequest {
             _ = report(failure, isRetried: true)
             schedule(at: due)
         case .fail(let failure, let timing, let permit): fail(failure, timing, permit)
-        case .end(let permit):
-            pool.count { $0.cancelled &+= 1 }
-            finishCall(permit)
+        case .end(let permit): finishCall(permit)
         case .releasePermit: pool.release()
         case .returnPick(let pick): pool.release(pick, .neither)
         }
@@ -107,6 +107,10 @@ extension ActiveRequest {
     private func open(_ attempt: CallStateMachine.Attempt) {
         guard let stage else { return }
         let reporter = AttemptReporter(receiver: self, attempt: attempt.number)
+        if trace != nil {
+            request.trace = trace?.beginAttempt(
+                attempt.number, upstream: stage.pool.name, endpoint: stage.pool.addresses[attempt.pick.index])
+        }
         let made = stage.transport.makeAttempt(request, endpoint: attempt.pick.index, reporter: reporter)
         // The attempt may already have ended.
         guard let progress = call?.progress(of: attempt.number) else { return }
@@ -127,8 +131,9 @@ extension ActiveRequest {
     private func fail(_ failure: consuming CallFailure, _ timing: CallTiming, _ permit: CallStateMachine.Permit) {
         guard let pool = stage?.pool else { return }
         var failure = failure
-        pool.fail(&failure)
+        pool.fail(&failure, timing)
         failure = report(failure, isRetried: false)
+        trace?.endStage(failure: failure.code, correlationID: failure.correlationID)
         finishCall(permit)
         perform(chain.failed(failure, timing, at: loop.now))
     }
@@ -193,8 +198,10 @@ extension ActiveRequest: AttemptReceiver {
         case .complete(let pick, let loser, let timing):
             begin(after: loser)
             _ = takeAttempt(attempt)
+            trace?.endAttempt(attempt)
+            trace?.endStage(failure: nil)
             loop.remove(self)
-            stage?.pool.complete(pick)
+            stage?.pool.complete(pick, timing)
             let action = chain.completed(content, summary, timing, at: now)
             if case .finish = action { return perform(action) }
             consumeRest()
@@ -215,5 +222,8 @@ extension ActiveRequest: AttemptReceiver {
         if call?.consumed(bytes, by: attempt, at: loop.now) ?? false { consume(bytes) }
     }
 
-    package func failed(_ failure: CallFailure, attempt: Int) { perform(call?.attemptFailed(attempt, failure, at: loop.now)) }
+    package func failed(_ failure: CallFailure, attempt: Int) {
+        trace?.attemptFailed(attempt, failure)
+        perform(call?.attemptFailed(attempt, failure, at: loop.now))
+    }
 }

@@ -36,6 +36,8 @@ package final class ActiveRequest {
     /// The request for the sentence that is being synthesized.
     private var sentence: ActiveRequest?
     private(set) var isPaused = false
+    /// The open spans; nil without tracing.
+    var trace: RequestTrace?
 
     struct Attempt {
         let number: Int
@@ -105,6 +107,7 @@ package final class ActiveRequest {
         consumeRest()
         input = nil
         cancelCalls(reason, playedMilliseconds: playedMilliseconds)
+        trace?.cancel(reason)
     }
 
     private func cancelCalls(_ reason: CancelReason, playedMilliseconds: Int64?) {
@@ -119,7 +122,9 @@ package final class ActiveRequest {
     func perform(_ action: consuming ChainStateMachine.Action) {
         switch action {
         case .wait: break
-        case .start(let stage, let request): startCall(stages.list[stage], request)
+        case .start(let stage, let request):
+            trace?.beginStage(stages.chain.stages[stage].role, upstream: stages.list[stage].pool.name)
+            startCall(stages.list[stage], request)
         case .endInput: endInputOfCall()
         case .synthesize(let request): synthesize(request)
         case .deliver(let content): deliver(content)
@@ -146,6 +151,7 @@ package final class ActiveRequest {
         let sink = sink
         (self.sink, input) = (nil, nil)
         cancelCalls(.obsolete, playedMilliseconds: nil)
+        trace?.finish(content, correlationID: epilogue.correlationID)
         sink?.deliver(UpstreamEvent(key, content, isLast: true, epilogue: epilogue))
     }
 
@@ -161,6 +167,7 @@ package final class ActiveRequest {
     private func synthesize(_ request: consuming UpstreamRequest) {
         guard let speech = stages.speech else { return }
         let sentence = ActiveRequest(request, stages: speech, loop: loop, sink: self)
+        sentence.trace = trace.map { RequestTrace(message: $0.message, isWhole: false) }
         self.sentence = sentence
         if isPaused { sentence.pause() }
         sentence.begin()

@@ -13,12 +13,15 @@ package final class CallContext {
     }
 
     package let eventLoop: any EventLoop
+    /// Nil when tracing is off.
+    let tracer: Tracer?
     private let clock: () -> Instant
     private var members: [any Member] = []
     private var generator = SystemRandomNumberGenerator()
 
-    package init(eventLoop: any EventLoop, clock: @escaping () -> Instant) {
+    package init(eventLoop: any EventLoop, tracer: Tracer? = nil, clock: @escaping () -> Instant) {
         self.eventLoop = eventLoop
+        self.tracer = tracer
         self.clock = clock
     }
 

@@ -36,6 +36,7 @@ final class RequestDeduplication: Sendable {
         add([request.stream ? 1 : 0, request.output.text ? 1 : 0, request.output.audio ? 1 : 0])
         add(Array((request.output.format.map { "\($0)" } ?? "").utf8))
         add(request.output.voice ?? [])
+        add(request.whisper)
         for entry in request.meta.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
             add(entry.key)
             add(entry.value)
