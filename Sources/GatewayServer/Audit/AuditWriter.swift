@@ -26,29 +26,9 @@ final class AuditWriter {
     }
 
     /// Starts the thread. Returns false if the system can't create one.
-    func start() -> Bool {
-        let argument = Unmanaged.passRetained(self)
-        var thread = pthread_t()
-        let result = pthread_create(
-            &thread, nil,
-            { argument in
-                guard let argument else { return nil }
-                Unmanaged<AuditWriter>.fromOpaque(argument).takeRetainedValue().run()
-                return nil
-            }, argument.toOpaque())
-        guard result == 0 else {
-            argument.release()
-            return false
-        }
-        pthread_detach(thread)
-        return true
-    }
+    func start() -> Bool { DetachedThread.start { self.run() } }
 
     private func run() {
-        // The program's other threads handle signals. Above all, a closed pipe must be an error of `write`, not SIGPIPE.
-        var signals = sigset_t()
-        sigfillset(&signals)
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
         if let bytes = output.partialBytes {
             logger.warning("partial audit record found", metadata: ["bytes": .stringConvertible(bytes)])
         }
