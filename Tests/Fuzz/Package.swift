@@ -3,8 +3,7 @@
 
 import PackageDescription
 
-// The gateway's sources through symbolic links, since only this package instruments them for the fuzzer. Code that reads no untrusted bytes is
-// excluded, and with it the dependencies of the operations listener.
+// The gateway's sources through symbolic links, since only this package instruments them for the fuzzer.
 
 let commonSettings: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -23,6 +22,9 @@ let package = Package(
     name: "parley",
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.0"),
         .package(
             url: "https://github.com/apple/swift-configuration.git", from: "1.4.0",
@@ -65,6 +67,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "Configuration", package: "swift-configuration"),
                 .product(name: "Yams", package: "Yams"),
@@ -78,10 +86,7 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Linked/GatewayServer",
-            exclude: [
-                "Accept/Gateway.swift", "Accept/Gateway+Draining.swift", "Access/ClientAccess.swift", "Access/JWKSetSource.swift",
-                "Documentation.docc", "Operations",
-            ],
+            exclude: ["Documentation.docc"],
             swiftSettings: instrumented),
         .target(
             name: "Support",
