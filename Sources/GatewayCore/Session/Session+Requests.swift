@@ -32,8 +32,10 @@ extension Session {
         // Most requests complete before they are stored.
         if inFlight[index].record == nil { effects.batch?.remove(id, .request, key.number..<key.number &+ 1) }
         inFlight[index].mark(.done, now: effects.now)
-        addTurn(of: inFlight[index])
-        addToHistory(inFlight.remove(at: index), wall: effects.wall)
+        // Removed first: a method of the session that borrowed an element of the table would get a copy of the request.
+        let request = inFlight.remove(at: index)
+        addTurn(of: request)
+        addToHistory(request, wall: effects.wall)
         changes &+= 1
     }
 
