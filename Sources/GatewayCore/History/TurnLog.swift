@@ -40,14 +40,14 @@ package struct TurnLog: Sendable {
     /// Adds a turn, in place of the oldest one when the log is full.
     ///
     /// - Parameter sequence: the sequence number of the response's last message, not below that of the turn before
-    package mutating func append(_ turn: Turn, started: Instant, lastSequence sequence: UInt64) {
-        let entry = Entry(turn: turn, started: started, lastSequence: sequence)
+    package mutating func append(_ turn: consuming Turn, started: Instant, lastSequence sequence: UInt64) {
         failureCount += turn.failures.count
         if entries.count < Self.limit {
-            entries.append(entry)
+            entries.append(Entry(turn: turn, started: started, lastSequence: sequence))
         } else {
-            failureCount -= entries[position(total)].turn.failures.count
-            entries[position(total)] = entry
+            let position = position(total)
+            failureCount -= entries[position].turn.failures.count
+            entries[position] = Entry(turn: turn, started: started, lastSequence: sequence)
         }
         total &+= 1
     }

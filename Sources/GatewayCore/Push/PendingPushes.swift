@@ -26,7 +26,12 @@ package struct PendingPushes: Sendable {
     var isFull: Bool { entries.count >= Self.limit }
     /// The earliest deadline in Unix milliseconds; nil when no push expires.
     var nextDeadline: Int64? { entries.lazy.map(\.deadline).filter { $0 != .max }.min() }
-    var footprint: Int { entries.reduce(entries.capacity * MemoryLayout<Entry>.stride) { $0 + $1.push.footprint } }
+    var footprint: Int {
+        guard entries.capacity > 0 else { return 0 }
+        var bytes = entries.capacity * MemoryLayout<Entry>.stride
+        for index in entries.indices { bytes += entries[index].push.footprint }
+        return bytes
+    }
 
     mutating func append(_ push: Push, key: RequestKey, lastSequence: UInt64, wall: Int64) {
         let deadline = push.timeToLive.map { wall.addingReportingOverflow($0) }

@@ -6,48 +6,61 @@ struct DeliveryMarks: Sendable {
     enum Kind: Sendable { case firstText, firstAudio, cancellation }
 
     private struct Mark: Sendable {
-        let kind: Kind
-        let request: RequestKey
+        var kind = Kind.firstText
+        var request = RequestKey(number: 0)
         /// The sequence number of the message.
-        let sequence: UInt64
+        var sequence: UInt64 = 0
         /// The beginning of the delay.
-        var since: Instant
+        var since = Instant(nanoseconds: 0)
     }
 
     /// Maximum number of marks. Further delays aren't measured: the client hardly reads.
     static let capacity = 8
 
-    private var marks: [Mark] = []
+    /// The marks in the order of their messages. Inline, because most texts add and remove one.
+    private var marks = InlineArray<8, Mark>(repeating: Mark())
+    private var count = 0
 
-    var isEmpty: Bool { marks.isEmpty }
+    var isEmpty: Bool { count == 0 }
 
     mutating func add(_ kind: Kind, of request: RequestKey, sequence: UInt64, since: Instant) {
-        guard marks.count < Self.capacity else { return }
-        marks.append(Mark(kind: kind, request: request, sequence: sequence, since: since))
+        guard count < Self.capacity else { return }
+        marks[count] = Mark(kind: kind, request: request, sequence: sequence, since: since)
+        count += 1
     }
 
     /// Removes the marks of a cancelled request, whose waiting messages are dropped.
-    mutating func remove(of request: RequestKey) { marks.removeAll { $0.request == request } }
+    mutating func remove(of request: RequestKey) { remove { $0.request == request } }
 
     /// Removes all marks of a detached session: the client's absence isn't a delay of the response.
-    mutating func removeAll() { marks.removeAll(keepingCapacity: true) }
+    mutating func removeAll() { count = 0 }
 
     /// Records the delays of the messages before `sequence`, which is the first that waits for the socket.
     mutating func written(before sequence: UInt64, now: Instant, to metrics: inout VoiceMetrics) {
-        for mark in marks where mark.sequence < sequence {
+        remove { mark in
+            guard mark.sequence < sequence else { return false }
             let delay = max(.zero, now - mark.since)
             switch mark.kind {
             case .firstText: metrics.firstText.record(delay)
             case .firstAudio: metrics.firstAudio.record(delay)
             case .cancellation: metrics.cancellation.record(delay)
             }
+            return true
         }
-        marks.removeAll { $0.sequence < sequence }
     }
 
     /// Converts times to another clock.
     mutating func move(by difference: Instant.Duration) {
-        for index in marks.indices { marks[index].since += difference }
+        for index in 0..<count { marks[index].since += difference }
+    }
+
+    private mutating func remove(_ isRemoved: (Mark) -> Bool) {
+        var kept = 0
+        for index in 0..<count where !isRemoved(marks[index]) {
+            if kept != index { marks[kept] = marks[index] }
+            kept += 1
+        }
+        count = kept
     }
 }
 

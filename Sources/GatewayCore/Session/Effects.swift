@@ -4,7 +4,7 @@
 ///
 /// Each event loop owns one value and reuses it, so that effects don't allocate once its buffers have grown. Sequenced messages aren't part
 /// of it: they wait in the session's outbox.
-package struct Effects: Sendable {
+package struct Effects: ~Copyable, Sendable {
     /// A message that isn't sequenced, as a range of ``replyBytes``.
     package struct Reply: Sendable {
         package var start: Int

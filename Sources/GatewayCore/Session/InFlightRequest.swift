@@ -67,6 +67,7 @@ package struct InFlightRequest: Sendable {
     static let baseBytes = 1024
 
     /// Bytes held for the request. The record exists until it is added to a batch, which may wait for the disk.
+    @inline(__always)
     var footprint: Int { Self.baseBytes + extraBytes + responseText.capacity + (record?.capacity ?? 0) }
 
     /// When the user's input was complete: the end of the audio, or the receipt of the text. Nil while audio is open.
@@ -76,6 +77,8 @@ package struct InFlightRequest: Sendable {
     mutating func detectOutput(in text: [UInt8]) { hasOutput = hasOutput || text.contains { $0 > 0x20 } }
 
     /// Returns the latency of the response, whose last message is sent at `now`.
+    // Inlined, because the compiler would pass a copy of the request (500 bytes) otherwise.
+    @inline(__always)
     func latency(now: Instant) -> History.Latency {
         func microseconds(_ instant: Instant) -> UInt32 {
             UInt32(clamping: max(.zero, instant - (inputEndedAt ?? startedAt)).nanoseconds / 1000)
@@ -97,7 +100,7 @@ package struct InFlightRequest: Sendable {
         turn.audioOut = UInt32(clamping: (generatedNanoseconds + 500_000) / 1_000_000)
         turn.played = played
         // A report before the end of the response counts once its audio is complete.
-        if outcome == .open || !turn.isPlayed { turn.offsets[.played] = nil }
+        if played > 0, outcome == .open || !turn.isPlayed { turn.offsets[.played] = nil }
         turn.failures = failures
         return turn
     }

@@ -24,7 +24,13 @@ package struct RequestTable: Sendable {
     init() {}
 
     /// Bytes held by the table.
-    var footprint: Int { requests.reduce(pendingCommits.count * MemoryLayout<PendingCommit>.stride) { $0 + $1.footprint } }
+    @inline(__always)
+    var footprint: Int {
+        var bytes = pendingCommits.count * MemoryLayout<PendingCommit>.stride
+        // By index: a loop over the elements would copy each request.
+        for index in requests.indices { bytes += requests[index].footprint }
+        return bytes
+    }
 
     // MARK: Requests
 

@@ -9,7 +9,7 @@ extension Session {
     /// - Parameter wall: now, in Unix milliseconds
     package mutating func authorize(_ grant: Grant, wall: Int64) {
         if access.user != grant.user { changes &+= 1 }
-        access.apply(grant, leeway: policy.tokenLeeway, wall: wall)
+        access.apply(grant, leeway: policy.value.tokenLeeway, wall: wall)
         applyClaims()
     }
 
@@ -25,7 +25,7 @@ extension Session {
             reject(.expiryEarlier, effects: &effects)
             return false
         }
-        access.apply(grant, leeway: policy.tokenLeeway, wall: effects.wall)
+        access.apply(grant, leeway: policy.value.tokenLeeway, wall: effects.wall)
         applyClaims()
         effects.reply(AuthMessage(expiresAt: grant.expiresAt), mayCompress: false)
         counts.messagesOut &+= 1
@@ -69,7 +69,7 @@ extension Session {
             return
         }
         admission.policy = SharedPolicy(base.applying(claims, factor: base.claimsFactor))
-        guard policy.lifetime != .max, policy.lifetime < base.lifetime else { return }
-        expiresAt = min(expiresAt, startedAtMilliseconds.addingReportingOverflow(policy.lifetime / 1_000_000).partialValue)
+        guard policy.value.lifetime != .max, policy.value.lifetime < base.lifetime else { return }
+        expiresAt = min(expiresAt, startedAtMilliseconds.addingReportingOverflow(policy.value.lifetime / 1_000_000).partialValue)
     }
 }

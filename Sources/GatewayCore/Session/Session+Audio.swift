@@ -139,7 +139,7 @@ extension Session {
     private mutating func validate(
         _ chunk: RawSpan, of stream: inout AudioInput.Stream, number: UInt64, effects: inout Effects
     ) -> Int64? {
-        if chunk.byteCount > policy.rules.audioMaxBytes {
+        if chunk.byteCount > policy.value.rules.audioMaxBytes {
             reject(.chunkTooLarge, id: stream.id, chunk: number, effects: &effects)
             return nil
         }

@@ -80,7 +80,7 @@ extension Session {
         let message = SessionStatusMessage(
             id, session: self.id, counts: counts, roundTripNanoseconds: roundTripNanoseconds, connectedAt: connectedAt,
             expiresAt: expiresAt == .max ? nil : expiresAt, memory: memoryUsage,
-            memoryBudget: policy.memoryBudget == .max ? 0 : policy.memoryBudget,
+            memoryBudget: policy.value.memoryBudget == .max ? 0 : policy.value.memoryBudget,
             limits: remaining(effects: effects), quotas: remainingQuotas(effects: effects), upstream: effects.upstream)
         effects.reply(message)
     }

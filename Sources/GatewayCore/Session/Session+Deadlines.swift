@@ -22,8 +22,8 @@ extension Session {
 
     /// Sends a `goaway` once, shortly before `sessions.ttl` ends the session (protocol page, `goaway`).
     private mutating func announceExpiry(effects: inout Effects) {
-        guard !hasAnnouncedExpiry, policy.lifetime != .max else { return }
-        let lifetime = Instant.Duration.nanoseconds(policy.lifetime)
+        guard !hasAnnouncedExpiry, policy.value.lifetime != .max else { return }
+        let lifetime = Instant.Duration.nanoseconds(policy.value.lifetime)
         let remaining = lifetime - (effects.now - startedAt)
         guard remaining <= max(min(lifetime / 10, Self.longestNotice), Self.shortestNotice) else { return }
         hasAnnouncedExpiry = true
@@ -32,9 +32,9 @@ extension Session {
 
     /// Whether the session has reached `sessions.ttl`, `sessions.idle` or, while detached, `sessions.resume_window`.
     package func isExpired(at now: Instant) -> Bool {
-        if let detachedAt, now.nanoseconds(since: detachedAt) >= policy.resumeWindow { return true }
-        return (policy.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.lifetime)
-            || (policy.idle != .max && now.nanoseconds(since: lastMessageAt) >= policy.idle)
+        if let detachedAt, now.nanoseconds(since: detachedAt) >= policy.value.resumeWindow { return true }
+        return (policy.value.lifetime != .max && now.nanoseconds(since: startedAt) >= policy.value.lifetime)
+            || (policy.value.idle != .max && now.nanoseconds(since: lastMessageAt) >= policy.value.idle)
     }
 
     /// Asks the client to finish and reconnect.

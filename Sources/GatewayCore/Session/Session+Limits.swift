@@ -11,16 +11,19 @@ extension Session {
         changes &+= 1
     }
 
+    // Inlined, like the two methods that follow: the compiler would pass copies of the session and the effects (2.6 KB) to them.
+    @inline(__always)
     mutating func admit(_ limit: Limit, _ units: Int64 = 1, effects: borrowing Effects) -> LimitWait? {
         admission.admit(limit, units, now: effects.now, sharedNow: effects.sharedNow)
     }
 
-    func wait(_ limit: Limit, for units: Int64 = 1, effects: borrowing Effects) -> LimitWait? {
+    @inline(__always)
+    mutating func wait(_ limit: Limit, for units: Int64 = 1, effects: borrowing Effects) -> LimitWait? {
         admission.wait(limit, for: units, now: effects.now, sharedNow: effects.sharedNow)
     }
 
     /// Whether a limit admits nothing at the moment.
-    package func isLimited(by limit: Limit, now: Instant, sharedNow: Instant) -> Bool {
+    package mutating func isLimited(by limit: Limit, now: Instant, sharedNow: Instant) -> Bool {
         admission.wait(limit, now: now, sharedNow: sharedNow) != nil
     }
 
@@ -45,7 +48,7 @@ extension Session {
     static let controlFrameBytes: Int64 = 64
 
     /// Whether `limits.bytes_per_second` admits no further byte.
-    package func isOverBytes(effects: borrowing Effects) -> Bool { wait(.byte, effects: effects) != nil }
+    package mutating func isOverBytes(effects: borrowing Effects) -> Bool { wait(.byte, effects: effects) != nil }
 
     /// Charges `limits.bytes_per_second` for the bytes by which a message was larger compressed than inflated.
     package mutating func chargeOverhead(of byteCount: Int, effects: inout Effects) {

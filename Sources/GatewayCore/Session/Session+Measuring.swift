@@ -2,10 +2,13 @@
 
 /// The measurements of a conversation: the delays until a response can be heard or read, and the share of speech that was played.
 extension Session {
-    /// Whether ``measureWritten(now:effects:)`` has something to record.
-    // Without inlining, the call would copy the whole session (3 KB).
-    @inline(__always)
-    package var awaitsDelivery: Bool { !deliveryMarks.isEmpty }
+    /// Passes the waiting messages of the outbox to `write`, as ``Outbox/drainTagged(upTo:_:)`` does.
+    ///
+    /// - Returns: whether ``measureWritten(now:effects:)`` has something to record
+    package mutating func drain(upTo limit: UInt64, _ write: (RawSpan, Outbox.Tag) -> Bool) -> Bool {
+        outbox.drainTagged(upTo: limit, write)
+        return !deliveryMarks.isEmpty
+    }
 
     /// Records the delays of the messages that were written to the socket.
     ///

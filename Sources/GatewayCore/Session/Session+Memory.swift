@@ -25,7 +25,7 @@ extension Session {
 
     /// Whether the upstream's queue has room for `count` more bytes (`delivery.upstream_queue_bytes`); otherwise rejects the message.
     mutating func hasRoomUpstream(for count: Int, id: MessageID, chunk: UInt64? = nil, effects: inout Effects) -> Bool {
-        if inFlight.hasRoom(for: count, within: policy.upstreamQueueBytes) { return true }
+        if inFlight.hasRoom(for: count, within: policy.value.upstreamQueueBytes) { return true }
         reject(.upstreamQueueFull, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
@@ -51,14 +51,14 @@ extension Session {
 
     /// Whether `sessions.memory_budget` allows `count` more bytes; otherwise rejects the message.
     private mutating func hasOwnMemory(for count: Int, id: MessageID, chunk: UInt64?, effects: inout Effects) -> Bool {
-        guard policy.memoryBudget != .max else { return true }
+        guard policy.value.memoryBudget != .max else { return true }
         updateMemoryUsage()
         // The message waits for the upstream; its response, of about the same length, waits for the client.
         let added = InFlightRequest.baseBytes + count + outbox.growth(adding: count + Self.envelopeBytes)
-        if memoryUsage.total + added <= policy.memoryBudget - history.growth(adding: count) { return true }
+        if memoryUsage.total + added <= policy.value.memoryBudget - history.growth(adding: count) { return true }
         history.prune()
         updateMemoryUsage()
-        if memoryUsage.total + added <= policy.memoryBudget { return true }
+        if memoryUsage.total + added <= policy.value.memoryBudget { return true }
         reject(.sessionMemory, id: id, chunk: chunk, retryAfter: 1000, effects: &effects)
         return false
     }
@@ -67,10 +67,10 @@ extension Session {
     package mutating func enforceBudget(effects: inout Effects) {
         // Also without a session budget: `sessions.total_memory_budget` is compared with the sum of all sessions.
         updateMemoryUsage()
-        guard memoryUsage.total > policy.memoryBudget else { return }
+        guard memoryUsage.total > policy.value.memoryBudget else { return }
         history.prune()
         updateMemoryUsage()
-        guard memoryUsage.total > policy.memoryBudget else { return }
+        guard memoryUsage.total > policy.value.memoryBudget else { return }
         end(.sessionMemory, close: .memoryLimit, effects: &effects)
     }
 

@@ -25,7 +25,7 @@ extension Session {
         counts.messagesOut &+= 1
         let message = SessionMessage(
             id, resumeToken: token, isResumed: isResumed, isLost: isLost, resumeError: resumeError, lastSequence: outbox.lastSequence,
-            expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.heartbeatMilliseconds, limits: namedLimits,
+            expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.value.heartbeatMilliseconds, limits: namedLimits,
             openAudio: openAudio)
         effects.reply(message, mayCompress: false, awaitsCommit: true)
         announceQuotas(effects: &effects)

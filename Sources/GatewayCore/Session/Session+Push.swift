@@ -31,13 +31,13 @@ extension Session {
 
     /// Whether `sessions.memory_budget` allows a push. Drops the session's history if necessary.
     private mutating func hasMemory(forPushOf bytes: Int, footprint: Int) -> Bool {
-        guard policy.memoryBudget != .max else { return true }
+        guard policy.value.memoryBudget != .max else { return true }
         let added = outbox.growth(adding: bytes) + footprint
         updateMemoryUsage()
-        if memoryUsage.total + added <= policy.memoryBudget { return true }
+        if memoryUsage.total + added <= policy.value.memoryBudget { return true }
         history.prune()
         updateMemoryUsage()
-        return memoryUsage.total + added <= policy.memoryBudget
+        return memoryUsage.total + added <= policy.value.memoryBudget
     }
 
     private mutating func append(_ push: Push, key: RequestKey, effects: inout Effects) {

@@ -15,7 +15,7 @@ extension Session {
 
     /// Compiles the quotas after a change of the policy or the claims.
     mutating func updateQuotas() {
-        quotas = account == nil ? SessionQuotas() : SessionQuotas(policy.quotas, claims: quotaClaims)
+        quotas = account == nil ? SessionQuotas() : SessionQuotas(policy.value.quotas, claims: quotaClaims)
     }
 
     // MARK: Requests
@@ -206,7 +206,7 @@ extension Session {
 
     /// The limits to announce: those of the policy and the quotas.
     var namedLimits: [SessionPolicy.NamedLimit] {
-        policy.namedLimits + quotas.items.map { SessionPolicy.NamedLimit($0.quota.key, $0.limit) }
+        policy.value.namedLimits + quotas.items.map { SessionPolicy.NamedLimit($0.quota.key, $0.limit) }
     }
 
     /// Returns the remaining amount of each quota, by configuration key.

@@ -31,7 +31,7 @@ extension Session {
         report.answeredBy = supervision?.answeredBy
         report.openRequests = inFlight.count
         report.whispers = supervision?.whispers.count ?? 0
-        if report.answeredBy != nil, policy.takeoverTimeout != .max { report.handsBackIn = policy.takeoverTimeout / 1_000_000 }
+        if report.answeredBy != nil, policy.value.takeoverTimeout != .max { report.handsBackIn = policy.value.takeoverTimeout / 1_000_000 }
         return report
     }
 
@@ -76,7 +76,7 @@ extension Session {
         changes &+= 1
     }
 
-    package func isHandbackDue(at now: Instant) -> Bool { supervision?.isIdle(at: now, timeout: policy.takeoverTimeout) ?? false }
+    package func isHandbackDue(at now: Instant) -> Bool { supervision?.isIdle(at: now, timeout: policy.value.takeoverTimeout) ?? false }
 
     /// Whether an operator answers the session's client.
     package var isTakenOver: Bool { supervision?.isTakenOver ?? false }

@@ -7,11 +7,11 @@ extension Session {
 
     /// Adds an ended request to the log of turns, unless the session keeps no history.
     mutating func addTurn(of request: borrowing InFlightRequest) {
-        guard policy.historyMessages > 0, policy.historyBytes > 0 else { return }
-        let turn = request.turn(request.outcome == .open ? .completed : request.outcome)
+        guard policy.value.historyMessages > 0, policy.value.historyBytes > 0 else { return }
+        let outcome = request.outcome == .open ? .completed : request.outcome
         // A cancelled request ends with the `status` message that follows.
-        let sequence = turn.outcome == .cancelled ? outbox.nextSequence : outbox.lastSequence
-        turnLog.append(turn, started: request.startedAt, lastSequence: sequence)
+        let sequence = outcome == .cancelled ? outbox.nextSequence : outbox.lastSequence
+        turnLog.append(request.turn(outcome), started: request.startedAt, lastSequence: sequence)
     }
 
     /// Adds an error to the turn that it replies to, if its request is in flight.

@@ -7,7 +7,7 @@ extension Session {
     /// the memory budget is free. That quarter is reserved for data that can't be throttled.
     package func wantedEvents(upTo limit: Int, socketQueueBytes: Int) -> Int {
         guard detachedAt != nil || outbox.waitingBytes < socketQueueBytes else { return 0 }
-        guard policy.memoryBudget == .max || memoryUsage.total < policy.memoryBudget / 4 * 3 else { return 0 }
+        guard policy.value.memoryBudget == .max || memoryUsage.total < policy.value.memoryBudget / 4 * 3 else { return 0 }
         return min(limit, outbox.freeCount)
     }
 
@@ -166,7 +166,7 @@ extension Session {
         let isWhole = final && inFlight[index].responseText.isEmpty && !inFlight[index].isResponseTruncated
         // Truncated at the first delta that doesn't fit: a text with a gap was never sent.
         if !isWhole, !inFlight[index].isResponseTruncated,
-            inFlight[index].responseText.count + text.count <= min(policy.historyBytes, 1 << 20)
+            inFlight[index].responseText.count + text.count <= min(policy.value.historyBytes, 1 << 20)
         {
             inFlight[index].responseText += text
         } else if !isWhole {
@@ -189,16 +189,16 @@ extension Session {
     private mutating func recordLatency(at index: Int, effects: inout Effects) {
         guard !inFlight[index].hasLatencyEntry else { return }
         inFlight[index].hasLatencyEntry = true
-        let request = inFlight[index]
-        var tag = History.Tag(.upstream, at: effects.wall, latency: request.latency(now: effects.now), request: request.key)
+        let (text, audio, key) = (inFlight[index].responseText, inFlight[index].responseAudio, inFlight[index].key)
+        var tag = History.Tag(.upstream, at: effects.wall, latency: inFlight[index].latency(now: effects.now), request: key)
         inFlight[index].responseText = []
         inFlight[index].responseAudio = History.Audio()
-        if request.responseAudio.bytes > 0 {
-            request.responseText.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: request.key)) }
-            (tag.kind, tag.audio) = (.audio, request.responseAudio)
+        if audio.bytes > 0 {
+            text.withRawSpan { history.append($0, .init(.upstream, at: effects.wall, request: key)) }
+            (tag.kind, tag.audio) = (.audio, audio)
             history.append(RawSpan(), tag)
         } else {
-            request.responseText.withRawSpan { history.append($0, tag) }
+            text.withRawSpan { history.append($0, tag) }
         }
     }
 

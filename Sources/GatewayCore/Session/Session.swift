@@ -98,12 +98,17 @@ package struct Session: ~Copyable, Sendable {
         }
     }
 
-    package var policy: SessionPolicy { _read { yield admission.policy.value } }
+    /// The policy, as a reference: reading a field of a copied policy would copy all of it (600 bytes).
+    package var policy: SharedPolicy { admission.policy }
 
-    /// Whether a message waits for the socket, or an `ack` will soon be due.
-    // Without inlining, the call would copy the whole session (3 KB).
-    @inline(__always)
-    package var hasWaiting: Bool { outbox.hasWaiting || audioInput.acknowledgeDeadline != nil }
+    /// Accounts for a write to the socket.
+    ///
+    /// - Returns: whether a message waits for the socket, or an `ack` will soon be due. Returned here, because a property of a session that
+    ///   another module reads copies the whole session (3 KB).
+    package mutating func finishWrite(effects: inout Effects) -> Bool {
+        enforceBudget(effects: &effects)
+        return outbox.hasWaiting || audioInput.acknowledgeDeadline != nil
+    }
 
     /// Whether the audio input is in a state in which it accepts a binary message as a chunk.
     package var acceptsBinary: Bool { if case .chunk = audioInput.verdict { true } else { false } }

@@ -27,10 +27,10 @@ struct SessionAdmission: Sendable {
     mutating func admit(
         _ limit: Limit, _ units: Int64 = 1, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
-        let rate = policy.value.rate(of: limit)
+        let rate = policy.rate(of: limit)
         if rate.isUnlimited { return nil }
         if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
-        if let clientLimiters, let wait = clientLimiters.admit(limit, units, at: policy.value.clientRate(of: limit), now: sharedNow) {
+        if let clientLimiters, let wait = clientLimiters.admit(limit, units, at: policy.clientRate(of: limit), now: sharedNow) {
             return LimitWait(nanoseconds: wait.nanoseconds, isPerClient: true)
         }
         _ = limiters[limit].admit(units, at: rate, now: now)
@@ -53,22 +53,23 @@ struct SessionAdmission: Sendable {
     }
 
     /// Returns the result of ``admit(_:_:now:sharedNow:)`` without admitting.
-    func wait(
+    // Mutating, because the compiler would pass a copy of the limiters otherwise.
+    mutating func wait(
         _ limit: Limit, for units: Int64 = 1, now: Instant, sharedNow: Instant
     ) -> LimitWait? {
-        let rate = policy.value.rate(of: limit)
+        let rate = policy.rate(of: limit)
         if rate.isUnlimited { return nil }
         if let wait = limiters[limit].wait(for: units, at: rate, now: now) { return LimitWait(nanoseconds: wait.nanoseconds) }
         guard let clientLimiters else { return nil }
-        let wait = clientLimiters.wait(limit, for: units, at: policy.value.clientRate(of: limit), now: sharedNow)
+        let wait = clientLimiters.wait(limit, for: units, at: policy.clientRate(of: limit), now: sharedNow)
         return wait.map { LimitWait(nanoseconds: $0.nanoseconds, isPerClient: true) }
     }
 
     /// Returns the units that would be admitted now, all at once.
     func remaining(_ limit: Limit, now: Instant, sharedNow: Instant) -> Int64 {
-        let own = limiters[limit].remaining(at: policy.value.rate(of: limit), now: now)
+        let own = limiters[limit].remaining(at: policy.rate(of: limit), now: now)
         guard let clientLimiters else { return own }
-        return min(own, clientLimiters.remaining(limit, at: policy.value.clientRate(of: limit), now: sharedNow))
+        return min(own, clientLimiters.remaining(limit, at: policy.clientRate(of: limit), now: sharedNow))
     }
 
     /// Credits the duration of a connection outage, at most ``longestOutage``.

@@ -12,21 +12,21 @@ extension LimitTable<Limiter> {
     }
 }
 
-extension SessionPolicy {
+extension SharedPolicy {
     /// The rate of a limit for one session.
     func rate(of limit: Limit) -> Rate {
         switch limit {
-        case .text: text
-        case .audio: audio
-        case .chunk: chunks
-        case .realtime: realtime
-        case .control: control
-        case .byte: bytes
-        case .rejection: rejections
-        case .violation: violations
+        case .text: value.text
+        case .audio: value.audio
+        case .chunk: value.chunks
+        case .realtime: value.realtime
+        case .control: value.control
+        case .byte: value.bytes
+        case .rejection: value.rejections
+        case .violation: value.violations
         }
     }
 
     /// The rate of a limit for all sessions of one client together.
-    func clientRate(of limit: Limit) -> Rate { rate(of: limit).multiplied(by: clientFactor) }
+    func clientRate(of limit: Limit) -> Rate { rate(of: limit).multiplied(by: value.clientFactor) }
 }

@@ -17,7 +17,7 @@ extension MessageScanner {
     }
 
     /// Returns the entries read; empty without `meta`.
-    func metaEntries(_ bytes: RawSpan) throws(MessageFault) -> [ClientMessage.MetaEntry] {
+    mutating func metaEntries(_ bytes: RawSpan) throws(MessageFault) -> [ClientMessage.MetaEntry] {
         guard let value = fields[.meta] else { return [] }
         guard value.kind == .object else { throw fault(.metaNotObject, field: .meta, in: bytes) }
         switch metaFault {

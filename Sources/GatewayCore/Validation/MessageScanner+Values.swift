@@ -54,7 +54,7 @@ extension MessageScanner {
     }
 
     /// Returns a Boolean; nil when the field is absent.
-    func flag(_ name: FieldName, in bytes: RawSpan) throws(MessageFault) -> Bool? {
+    mutating func flag(_ name: FieldName, in bytes: RawSpan) throws(MessageFault) -> Bool? {
         switch fields[name]?.kind {
         case nil: nil
         case .true: true

@@ -5,6 +5,9 @@
 /// One pass reads all the JSON and notes the positions of the known fields in any order; then the fields of the message's type are
 /// validated. Nothing is copied and, except for `meta`, nothing is allocated: the scanner reuses its buffers. Each event loop has one
 /// scanner.
+///
+/// Methods of the usual path are mutating even where they change nothing: the compiler would pass a copy of the scanner (320 bytes) to
+/// others.
 package struct MessageScanner: ~Copyable {
     let rules: ValidationRules
     var fields = ObjectFields()
@@ -129,7 +132,7 @@ package struct MessageScanner: ~Copyable {
     }
 
     /// Rejects an unknown key or a field of another message type, whichever comes first.
-    private func rejectUnknown(
+    private mutating func rejectUnknown(
         _ key: TextSlice?, _ other: (name: FieldName, offset: Int)?, in parent: StaticString, _ bytes: RawSpan
     ) throws(MessageFault) {
         if let other, other.offset < key?.start ?? .max {

@@ -76,7 +76,7 @@ extension SessionDriver: WebSocketApplication {
 
     package func write(to output: inout ByteBuffer, writer: inout MessageWriter) {
         guard let connection, let last = commits.sendable else { return }
-        session.outbox.drainTagged(upTo: last) { message, tag in
+        let isMeasured = session.drain(upTo: last) { message, tag in
             guard output.readableBytes < Self.writeSize else { return false }
             if isTapped { tapOutput(message, tag) }
             let isBinary = tag.kind == .binary
@@ -85,7 +85,7 @@ extension SessionDriver: WebSocketApplication {
             loop.metrics.countSent(isBinary ? .audioChunk : OutboundMessageType(of: message))
             return true
         }
-        if session.awaitsDelivery { session.measureWritten(now: loop.clock.now, effects: &loop.effects) }
+        if isMeasured { session.measureWritten(now: loop.clock.now, effects: &loop.effects) }
     }
 
     package func written(_ report: ConnectionReport?) -> Bool {
@@ -94,10 +94,10 @@ extension SessionDriver: WebSocketApplication {
             session.roundTripNanoseconds = report.roundTripNanoseconds
         }
         updateUpstreamMemory()
-        session.enforceBudget(effects: &loop.effects)
+        let hasWaiting = session.finishWrite(effects: &loop.effects)
         account()
         scheduleDemand()
-        return session.hasWaiting
+        return hasWaiting
     }
 
     // MARK: Events

@@ -113,7 +113,7 @@ final class Conversation {
         require(
             session.memoryUsage.connection.deflate == socket.reader.deflateStateBytes + socket.writer.deflateStateBytes,
             "the memory usage includes zlib's state")
-        require(session.memoryUsage.total <= session.policy.memoryBudget, "an open session doesn't exceed its memory budget")
+        require(session.memoryUsage.total <= session.policy.value.memoryBudget, "an open session doesn't exceed its memory budget")
         require(session.history.count <= initialPolicy.historyMessages, "the history is bounded")
         require(session.recentIDs.count <= initialPolicy.duplicateIDs, "the recent ids are bounded")
         require(session.outbox.hasWaiting || session.outbox.count <= initialPolicy.outboxMessages, "the outbox is bounded")

@@ -117,11 +117,12 @@ final class Conversation {
             outcome.replies.append(Message(bytes: bytes, isBinary: false, mayCompress: reply.mayCompress))
         }
         if isSocketOpen {
-            session.outbox.drain { span, kind in
-                outcome.sequenced.append(Message(bytes: (0..<span.byteCount).map { span.byte(at: $0) }, isBinary: kind == .binary))
+            let isMeasured = session.drain(upTo: .max) { span, tag in
+                outcome.sequenced.append(
+                    Message(bytes: (0..<span.byteCount).map { span.byte(at: $0) }, isBinary: tag.kind == .binary))
                 return true
             }
-            if session.awaitsDelivery { session.measureWritten(now: now + writeDelay, effects: &effects) }
+            if isMeasured { session.measureWritten(now: now + writeDelay, effects: &effects) }
         }
         outcome.commands = effects.commands
         outcome.incidents = effects.incidents

@@ -138,13 +138,13 @@ import Testing
         }
         #expect(conversation.send(#"{"type":"text","id":"a","text":"hi"}"#).replies.first?.type == "ack")
         #expect(conversation.send(#"{"type":"text","id":"b","text":"hi"}"#).errors == ["rate_limited"])
-        #expect(conversation.session.policy.namedLimits.map(\.value) == [4])
+        #expect(conversation.session.policy.value.namedLimits.map(\.value) == [4])
         var policy = SessionPolicy()
         policy.namedLimits = [.init("limits.text_per_minute", 30)]
         conversation.session.sharedPolicy = SharedPolicy(policy)
-        #expect(conversation.session.policy.namedLimits.map(\.value) == [4])
+        #expect(conversation.session.policy.value.namedLimits.map(\.value) == [4])
         #expect(renew(conversation, with: grant()).errors == [])
-        #expect(conversation.session.policy.namedLimits.map(\.value) == [30])
+        #expect(conversation.session.policy.value.namedLimits.map(\.value) == [30])
     }
 
     @Test func `a claimed lifetime ends the session earlier`() {
