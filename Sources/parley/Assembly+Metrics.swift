@@ -22,6 +22,8 @@ extension Assembly {
             reading.store = shared.store?.metrics
             reading.logLines = logs.written
             reading.droppedLogLines = logs.dropped
+            reading.droppedAuditRecords = shared.audit?.dropped ?? 0
+            if let spans = shared.tracer?.statistics { (reading.exportedSpans, reading.droppedSpans) = spans }
             return reading
         }
     }

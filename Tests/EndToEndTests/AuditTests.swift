@@ -177,7 +177,11 @@ import Testing
         #expect(try await verify(directory, "audit.log").status == 0)
         try await gateway.liftFileSizeLimit()
         let lost = try await record(directory) { $0["event"] == "dropped" }
-        #expect((lost["count"].integer ?? 0) > 0)
+        let count = lost["count"].integer ?? 0
+        #expect(count > 0)
+        let metrics = try await gateway.operationsResponse(to: HTTPRequestText("/metrics")).body
+        let counted = metrics.firstMatch(of: /\nparley_audit_records_dropped_total (\d+)\n/).flatMap { Int($0.1) }
+        #expect((counted ?? 0) >= count, "\(metrics)")
         gateway.signal(SIGTERM)
         _ = try await gateway.exit()
         #expect(try await verify(directory, "audit.log").status == 0)

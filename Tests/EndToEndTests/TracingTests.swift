@@ -161,6 +161,32 @@ import Testing
         _ = try await receiver.span("message") { $0["attributes"]["parley.message_id"] == "b" }
     }
 
+    /// Scrapes until this many spans are exported, since the receiver prints a span before its response arrives.
+    private func metrics(_ gateway: GatewayProcess, exported: Int) async throws -> String {
+        for _ in 0..<400 {
+            let metrics = try await gateway.operationsResponse(to: HTTPRequestText("/metrics")).body
+            if metrics.contains("\nparley_tracing_spans_exported_total \(exported)\n") { return metrics }
+            try await Task.sleep(for: .milliseconds(25))
+        }
+        throw TestFailure("no \(exported) spans are exported")
+    }
+
+    @Test(arguments: [(2, 0, 1, 3), (3, 3, 4, 0)])
+    func `the three spans of a message are exported and counted if they fit the queue, else dropped and counted`(
+        capacity: Int, first: Int, exported: Int, dropped: Int
+    ) async throws {
+        let receiver = try await Receiver()
+        let gateway = try await start(receiver, sample: "1", ["tracing.queue": "\(capacity)"])
+        let client = try await gateway.client()
+        try await ask(client, id: "a")
+        // Spans that are being exported count toward the capacity.
+        _ = try await metrics(gateway, exported: first)
+        try await client.send(["type": "bye"])
+        let text = try await metrics(gateway, exported: exported)
+        #expect(text.contains("\nparley_tracing_spans_dropped_total \(dropped)\n"))
+        try await gateway.stop()
+    }
+
     @Test func `the loopback has traces, too`() async throws {
         let receiver = try await Receiver()
         let gateway = try await GatewayProcess([

@@ -200,10 +200,16 @@ ROWS = [
         graph("Store errors", "eps", [(rate("parley_store_errors_total", "instance"), "{{instance}}")], "Failed commits; /readyz says 503 meanwhile."),
         graph("Size", "bytes", [(total("parley_store_bytes", "instance"), "{{instance}}")], "Compare with `store.max_bytes`."),
     ]),
-    ("Log", True, [
+    ("Logs and tracing", True, [
         graph("Lines", "ops", [(rate("parley_log_lines_total", "instance"), "{{instance}}")], "Written log lines.", 12),
         graph("Lines dropped", "ops", [(rate("parley_log_lines_dropped_total", "instance"), "{{instance}}")],
               "Lines that were lost, since the reader of standard output is too slow.", 12),
+        graph("Audit records dropped", "ops", [(rate("parley_audit_records_dropped_total", "instance"), "{{instance}}")],
+              "Events without an audit record, since the disk of `audit.path` is full or too slow.", 12),
+        graph("Spans", "ops", [
+            (rate("parley_tracing_spans_exported_total", "instance"), "{{instance}} exported"),
+            (rate("parley_tracing_spans_dropped_total", "instance"), "{{instance}} dropped"),
+        ], "Spans that the OTLP receiver got, and those that were lost.", 12),
     ]),
 ]
 

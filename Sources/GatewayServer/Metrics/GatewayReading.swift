@@ -20,6 +20,9 @@ package struct GatewayReading: Sendable {
     package var store: StoreMetrics?
     package var logLines: UInt64 = 0
     package var droppedLogLines: UInt64 = 0
+    package var droppedAuditRecords: UInt64 = 0
+    package var exportedSpans: UInt64 = 0
+    package var droppedSpans: UInt64 = 0
     package var process: ProcessUsage
 
     package init(version: String, commit: String, startedAt: Int64, process: ProcessUsage) {
@@ -177,6 +180,12 @@ package struct GatewayReading: Sendable {
         writer.sample([], logLines)
         writer.begin(.logLinesDropped)
         writer.sample([], droppedLogLines)
+        writer.begin(.auditRecordsDropped)
+        writer.sample([], droppedAuditRecords)
+        writer.begin(.spansExported)
+        writer.sample([], exportedSpans)
+        writer.begin(.spansDropped)
+        writer.sample([], droppedSpans)
         writer.begin(.loopLag)
         writer.sample([], total.lag)
         writer.begin(.loopUtilization)

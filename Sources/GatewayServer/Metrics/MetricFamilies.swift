@@ -131,11 +131,11 @@ extension MetricFamily {
     static let breaker = gauge(
         "parley_breaker_state", "Circuit breaker of an endpoint: 0 closed, 1 half-open, 2 open.", [Label("upstream"), Label("endpoint")])
 
-    // MARK: Store, log, event loops, process
+    // MARK: Store, logs, tracing, event loops, process
 
     static let systemFamilies = [
-        storeCommit, storeErrors, storeBytes, logLines, logLinesDropped, loopLag, loopUtilization, processCPU, processResident,
-        processDescriptors, processMaximumDescriptors, processStart,
+        storeCommit, storeErrors, storeBytes, logLines, logLinesDropped, auditRecordsDropped, spansExported, spansDropped, loopLag,
+        loopUtilization, processCPU, processResident, processDescriptors, processMaximumDescriptors, processStart,
     ]
     static let storeCommit = histogram(
         "parley_store_commit_seconds",
@@ -146,6 +146,11 @@ extension MetricFamily {
     static let logLines = counter("parley_log_lines", "Written log lines.")
     static let logLinesDropped = counter(
         "parley_log_lines_dropped", "Log lines that were dropped because standard output was too slow or closed.")
+    static let auditRecordsDropped = counter(
+        "parley_audit_records_dropped", "Audit records that were dropped because the audit file couldn't be written fast enough.")
+    static let spansExported = counter("parley_tracing_spans_exported", "Spans that the OTLP receiver has received.")
+    static let spansDropped = counter(
+        "parley_tracing_spans_dropped", "Spans that were dropped because the queue was full or the OTLP receiver rejected them.")
     static let loopLag = histogram(
         "parley_event_loop_lag_seconds",
         .seconds([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]),

@@ -12,6 +12,8 @@ extension GatewayReading {
         var reading = GatewayReading(
             version: "1.2.3", commit: "abc", startedAt: 1_700_000_000_500, process: ProcessUsage.now(descriptorLimit: 1024))
         reading.connections = 2
+        (reading.logLines, reading.droppedLogLines, reading.droppedAuditRecords) = (11, 12, 13)
+        (reading.exportedSpans, reading.droppedSpans) = (14, 15)
         reading.certificates = [("a.pem", 1_800_000_000), ("b\"\\\n.pem", 1_900_000_000), ("a.pem", 1_800_000_000)]
         var loop = LoopReading()
         loop.metrics.countError(.rateLimited, correlationID: ULID(high: 1, low: 1), wall: 1_700_000_000_123)

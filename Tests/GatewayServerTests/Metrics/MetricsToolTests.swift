@@ -72,6 +72,13 @@ import Testing
         }
     }
 
+    @Test func `lines, audit records and spans have a counter each for those that were dropped`() {
+        let metrics = ParsedMetrics(GatewayReading.sample.text(.prometheus))
+        #expect(metrics["parley_log_lines_total"] == 11 && metrics["parley_log_lines_dropped_total"] == 12)
+        #expect(metrics["parley_audit_records_dropped_total"] == 13)
+        #expect(metrics["parley_tracing_spans_exported_total"] == 14 && metrics["parley_tracing_spans_dropped_total"] == 15)
+    }
+
     @Test func `the worse breaker of two endpoints with one address counts`() {
         let metrics = ParsedMetrics(GatewayReading.sample.text(.prometheus))
         #expect(metrics[#"parley_breaker_state{upstream="chat",endpoint="a:1"}"#] == 2)
