@@ -7,9 +7,6 @@ package import Logging
 ///
 /// Records are written by a thread of their own. Event loops enqueue them and never wait.
 package final class AuditLog: Sendable {
-    /// Writes bytes to a descriptor. Returns the number of written bytes, or the negative error number.
-    package typealias Write = @Sendable (Int32, UnsafeRawBufferPointer) -> Int
-
     private let queue: AuditQueue
     /// `audit.path`.
     package let path: String
@@ -22,7 +19,7 @@ package final class AuditLog: Sendable {
     ///   - health: gets the part ``HealthPart/audit``
     ///   - write: replaces the system's call in tests
     package init(
-        path: String, capacity: Int, health: HealthRegistry, logger: Logger, retryInterval: Duration = .seconds(1), write: Write? = nil
+        path: String, capacity: Int, health: HealthRegistry, logger: Logger, retryInterval: Duration = .seconds(1), write: AuditWrite? = nil
     ) throws(AuditFault) {
         self.path = path
         queue = AuditQueue(capacity: capacity)

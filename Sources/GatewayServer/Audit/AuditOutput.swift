@@ -4,12 +4,15 @@ import CLinux
 import GatewayCore
 import Glibc
 
+/// Writes bytes to a descriptor. Returns the number of written bytes, or the negative error number.
+package typealias AuditWrite = @Sendable (Int32, UnsafeRawBufferPointer) -> Int
+
 /// The file or standard output that audit records are appended to, and the end of its chain. Confined to the thread of ``AuditWriter``.
 ///
 /// A record is written by one call. If the call writes only a part of it, that part is removed again, so that only a crash leaves a partial
 /// line.
 struct AuditOutput: ~Copyable {
-    static let systemWrite: AuditLog.Write = { descriptor, bytes in
+    static let systemWrite: AuditWrite = { descriptor, bytes in
         let result = Glibc.write(descriptor, bytes.baseAddress, bytes.count)
         return result < 0 ? -Int(errno) : result
     }
@@ -22,7 +25,7 @@ struct AuditOutput: ~Copyable {
     private var prologue: [AuditRecord] = []
     /// Whether the last byte of the file isn't a line feed.
     private var isLineOpen = false
-    private let write: AuditLog.Write
+    private let write: AuditWrite
 
     /// The size of the file's end that is searched for the last record, in bytes.
     private static let tailBytes = 1 << 20
@@ -32,7 +35,7 @@ struct AuditOutput: ~Copyable {
     /// - Parameters:
     ///   - path: the file; `-` for standard output
     ///   - wall: Unix milliseconds
-    init(path: String, wall: Int64, write: @escaping AuditLog.Write = AuditOutput.systemWrite) throws(AuditFault) {
+    init(path: String, wall: Int64, write: @escaping AuditWrite = AuditOutput.systemWrite) throws(AuditFault) {
         self.write = write
         guard path != "-" else {
             self.path = nil

@@ -17,7 +17,7 @@ final class AuditQueue: Sendable {
         case end
     }
 
-    private struct State {
+    private struct State: WaitableState {
         var pending: Deque<AuditRecord> = []
         var inFlight = 0
         var dropped: UInt64 = 0
@@ -26,7 +26,7 @@ final class AuditQueue: Sendable {
         var isClosed = false
         var isFinished = false
         var isWaiting = false
-        var waiters: [DispatchSemaphore] = []
+        var waiters = Waiters()
 
         var isDrained: Bool { (pending.isEmpty && inFlight == 0 && !mustReopen && dropped == 0) || isFinished }
     }
@@ -69,23 +69,9 @@ final class AuditQueue: Sendable {
     }
 
     /// Waits until every record so far is written or dropped. Returns false if the timeout passes first.
-    func waitUntilDrained(within timeout: Duration) -> Bool { wait(within: timeout) { $0.isDrained } }
+    func waitUntilDrained(within timeout: Duration) -> Bool { state.wait(within: timeout) { $0.isDrained } }
 
-    func waitUntilFinished(within timeout: Duration) -> Bool { wait(within: timeout) { $0.isFinished } }
-
-    private func wait(within timeout: Duration, until condition: (borrowing State) -> Bool) -> Bool {
-        let deadline = DispatchTime.now() + .nanoseconds(Int(min(timeout.clampedNanoseconds, .max / 2)))
-        while true {
-            let wakeUp = DispatchSemaphore(value: 0)
-            let isMet = state.withLock { state in
-                if condition(state) { return true }
-                state.waiters.append(wakeUp)
-                return false
-            }
-            if isMet { return true }
-            guard wakeUp.wait(timeout: deadline) == .success else { return state.withLock { condition($0) } }
-        }
-    }
+    func waitUntilFinished(within timeout: Duration) -> Bool { state.wait(within: timeout) { $0.isFinished } }
 
     // MARK: The writer
 
@@ -107,7 +93,7 @@ final class AuditQueue: Sendable {
                     defer { state.dropped = 0 }
                     return (.write(records, dropped: state.dropped), false)
                 }
-                if state.isDrained { Self.release(&state.waiters) }
+                if state.isDrained { state.waiters.release() }
                 if state.isClosed { return (.end, false) }
                 state.isWaiting = true
                 return (.idle, true)
@@ -143,12 +129,7 @@ final class AuditQueue: Sendable {
     func finish() {
         state.withLock { state in
             state.isFinished = true
-            Self.release(&state.waiters)
+            state.waiters.release()
         }
-    }
-
-    private static func release(_ waiters: inout [DispatchSemaphore]) {
-        for wakeUp in waiters { wakeUp.signal() }
-        waiters.removeAll()
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Dispatch
-import GatewayCore
 import Synchronization
 
 /// The bounded queue of formatted lines from many threads to the writer's thread.
@@ -16,7 +15,7 @@ final class LogQueue: Sendable {
         var dropped: UInt64
     }
 
-    private struct State {
+    private struct State: WaitableState {
         var pending: [UInt8] = []
         var pendingLines = 0
         var inFlightBytes = 0
@@ -31,7 +30,7 @@ final class LogQueue: Sendable {
         var isClosed = false
         var isFinished = false
         var isWriterWaiting = false
-        var waiters: [DispatchSemaphore] = []
+        var waiters = Waiters()
 
         var hasWork: Bool { pendingLines > 0 || (unreported > 0 && !isFailing) }
         var isDrained: Bool { !hasWork && inFlightLines == 0 && !isReporting }
@@ -104,7 +103,7 @@ final class LogQueue: Sendable {
             state.droppedTotal &+= UInt64(max(0, lost))
             state.unreported &+= unreported &+ UInt64(max(0, lost))
             state.isFailing = lost > 0 || unreported > 0
-            if state.isDrained { Self.release(&state.waiters) }
+            if state.isDrained { state.waiters.release() }
         }
     }
 
@@ -122,18 +121,18 @@ final class LogQueue: Sendable {
     func finished() {
         state.withLock { state in
             state.isFinished = true
-            Self.release(&state.waiters)
+            state.waiters.release()
         }
     }
 
     /// Waits until every line is written or lost. Returns false if the timeout passes first.
     func waitUntilDrained(within timeout: Duration) -> Bool {
-        wait(within: timeout) { $0.isDrained || $0.isFinished }
+        state.wait(within: timeout) { $0.isDrained || $0.isFinished }
     }
 
     /// Waits for the end of the writer's thread. Returns false if the timeout passes first.
     func waitUntilFinished(within timeout: Duration) -> Bool {
-        wait(within: timeout) { $0.isFinished }
+        state.wait(within: timeout) { $0.isFinished }
     }
 
     /// Lines dropped or lost since startup.
@@ -141,30 +140,4 @@ final class LogQueue: Sendable {
 
     /// Lines written since startup.
     var written: UInt64 { state.withLock { $0.writtenTotal } }
-
-    private func wait(within timeout: Duration, for condition: (borrowing State) -> Bool) -> Bool {
-        // Half the range, so that an unlimited timeout doesn't overflow the clock.
-        let deadline = DispatchTime.now() + .nanoseconds(Int(min(timeout.clampedNanoseconds, .max / 2)))
-        while true {
-            // One semaphore per iteration, because the condition may be false again before this thread checks it.
-            let wakeUp = DispatchSemaphore(value: 0)
-            let isMet = state.withLock { state in
-                if condition(state) { return true }
-                state.waiters.append(wakeUp)
-                return false
-            }
-            if isMet { return true }
-            guard wakeUp.wait(timeout: deadline) == .success else {
-                return state.withLock { state in
-                    state.waiters.removeAll { $0 === wakeUp }
-                    return condition(state)
-                }
-            }
-        }
-    }
-
-    private static func release(_ waiters: inout [DispatchSemaphore]) {
-        for wakeUp in waiters { wakeUp.signal() }
-        waiters.removeAll()
-    }
 }

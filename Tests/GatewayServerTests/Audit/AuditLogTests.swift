@@ -54,7 +54,7 @@ import Testing
 
         var path: String { directory.path + "/audit.log" }
 
-        func open(capacity: Int = 100, write: AuditLog.Write? = nil) throws -> AuditLog {
+        func open(capacity: Int = 100, write: AuditWrite? = nil) throws -> AuditLog {
             let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
             return try AuditLog(
                 path: path, capacity: capacity, health: health, logger: quiet, retryInterval: .milliseconds(1), write: write)
