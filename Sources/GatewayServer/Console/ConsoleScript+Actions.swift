@@ -40,7 +40,7 @@ extension ConsoleScript {
         const drain = () => act(
           {title: "Drain the gateway?", label: "Drain",
             text: "New connections are rejected, and clients are asked to reconnect elsewhere. A drain can't be undone without a restart."},
-          {path: "/v1/gateway/drain"}, report => "Draining; " + count(report.connections) + " connections are open.");
+          {path: "/v1/gateway/drain"}, report => "Draining; open connections: " + count(report.connections) + ".");
 
         const reload = () => act(
           {title: "Reload the configuration?", label: "Reload", isDangerous: false,

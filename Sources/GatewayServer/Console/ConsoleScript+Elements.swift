@@ -27,6 +27,9 @@ extension ConsoleScript {
         const integers = new Intl.NumberFormat("en");
         const count = value => value === null || value === undefined ? "–" : integers.format(value);
 
+        /** A number with its noun: "1 error", "2 errors". */
+        const counted = (value, noun) => count(value) + " " + noun + (value === 1 ? "" : "s");
+
         function bytes(value) {
           if (value === null || value === undefined) return "–";
           const units = ["B", "KB", "MB", "GB", "TB"];

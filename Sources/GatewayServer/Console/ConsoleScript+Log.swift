@@ -70,7 +70,7 @@ extension ConsoleScript {
               if (isPaused) return;
               if (event === "line") add(logLine(data));
               else if (event === "dropped") {
-                add(h("li", {class: "gap"}, count(data.count) + " lines were dropped here: they came too fast."));
+                add(h("li", {class: "gap"}, counted(data.count, "dropped line") + ": they came too fast."));
               }
             }, change => {
               if (change === "live") { lines.replaceChildren(); state.textContent = "Following the log."; }

@@ -109,7 +109,7 @@ extension ConsoleScript {
             replace(resources, resourceTable(figures));
             summary.textContent = "Up " + duration(figures.uptime_ms) + ", commit " + figures.commit + ", log level "
               + (figures.log?.level ?? "unknown") + (figures.log?.until ? " until " + clock(figures.log.until) + " UTC" : "")
-              + ", " + count(figures.totals?.errors ?? 0) + " errors sent since the start.";
+              + ", " + counted(figures.totals?.errors ?? 0, "error") + " sent since the start.";
             for (const chart of charts) chart.update(samples);
             for (const name of Object.keys(figures.latency ?? {}).sort()) {
               if (latencyCharts.has(name)) continue;

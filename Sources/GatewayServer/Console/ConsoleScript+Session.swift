@@ -51,8 +51,8 @@ extension ConsoleScript {
             const [details, timeline] = await Promise.all([get(path, signal), get(path + "/timeline", signal)]);
             isEnded = timeline.state === "ended";
             replace(head, sessionFacts(details));
-            const text = timeline.turns.length === 0 ? "No turns yet." : count(timeline.turns.length) + " turns, the newest first"
-              + (timeline.turns_pruned > 0 ? "; " + count(timeline.turns_pruned) + " older ones were removed." : ".");
+            const text = timeline.turns.length === 0 ? "No turns yet." : counted(timeline.turns.length, "turn") + ", the newest first"
+              + (timeline.turns_pruned > 0 ? "; removed older ones: " + count(timeline.turns_pruned) + "." : ".");
             if (state.textContent !== text) state.textContent = text;
             // Unchanged turns are left alone, so that a selection of their text survives.
             const isOpen = timeline.turns.some(turn => turn.outcome === "open");

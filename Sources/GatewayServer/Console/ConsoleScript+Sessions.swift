@@ -67,7 +67,7 @@ extension ConsoleScript {
             const found = sort === "user" ? [...page.sessions].sort(byUser) : page.sessions;
             const rows = found.map(session => sessionColumns.map(column => column.cell(session)));
             replace(list, table("Sessions", sessionColumns.map(heading), rows, {class: "sessions cards-when-narrow"}));
-            result.textContent = found.length === 0 ? "No sessions." : "Page " + cursors.length + ", " + count(found.length) + " sessions.";
+            result.textContent = found.length === 0 ? "No sessions." : "Page " + cursors.length + ", " + counted(found.length, "session") + ".";
             first.disabled = previous.disabled = cursors.length === 1;
             following.disabled = !next;
           }

@@ -45,7 +45,7 @@ extension ConsoleScript {
             stop = follow("/v1/sessions/" + id + "/tap", (event, data) => {
               if (event === "frame") add(frameRow(data));
               else if (event === "dropped") {
-                const text = count(data.count) + " messages were dropped here: the tap was too slow.";
+                const text = counted(data.count, "dropped message") + ": the tap was too slow.";
                 add(h("tr", {class: "gap"}, h("td", {colspan: 6}, text)));
               } else if (event === "session") state.textContent = "The tap is live" + (data.content ? "." : ", without contents.");
               else if (event === "end") end("The session has ended.");
