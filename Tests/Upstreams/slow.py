@@ -2,10 +2,12 @@
 
 """The three services of a voice assistant in OpenAI's API, each with a delay.
 
-The delay in milliseconds is the first part of the path, before `/v1`: `/400/v1/audio/transcriptions`. Prints {"ready": true, "port": …}.
+The delay in milliseconds is the first part of the path, before `/v1`: `/400/v1/audio/transcriptions`. Prints {"ready": true, "port": …}. With
+--times, prints for each response when it is sent, in Unix milliseconds: {"sent": "v1/audio/transcriptions", "at": …}.
 """
 import json
 import struct
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +32,8 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def respond(self, body, kind):
+        if "--times" in sys.argv[1:]:
+            print(json.dumps({"sent": self.path.split("/", 2)[2], "at": time.time() * 1000}), flush=True)
         self.send_response(200)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
