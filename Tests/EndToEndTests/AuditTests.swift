@@ -89,6 +89,40 @@ import Testing
         try await gateway.stop()
     }
 
+    @Test func `a failed handshake is recorded with its reason, a connection that only closes isn't`() async throws {
+        let directory = try TemporaryDirectory()
+        let gateway = try await start(directory)
+        await (try await TestSocket.connect(port: gateway.port, .none)).reset()
+        let socket = try await TestSocket.connect(port: gateway.port, .none)
+        try await socket.send([0x16, 0x03, 0x01, 0x00, 0x05] + [UInt8](repeating: 0xAA, count: 600))
+        try await socket.waitForEnd()
+        let failed = try await record(directory) { $0["event"] == "handshake_failure" }
+        #expect(failed["reason"] == "malformed" && failed["error"].string?.hasPrefix("TLS handshake failed: ") == true, "\(failed)")
+        #expect(failed["from"].string?.hasPrefix("127.0.0.1:") == true && failed["connection"] != .null && failed["session"] == .null)
+        #expect(try records(directory).count { $0["event"] == "handshake_failure" } == 1)
+        try await gateway.stop()
+    }
+
+    @Test(arguments: [true, false])
+    func `a takeover that times out is recorded, with and without a connection`(isAttached: Bool) async throws {
+        let directory = try TemporaryDirectory()
+        let gateway = try await start(directory, ["supervision.takeover_timeout": "300ms"])
+        let client = try await gateway.webSocket()
+        let id = try await client.message("session")["session_id"]
+        if !isAttached {
+            await client.socket.reset()
+            _ = try await record(directory) { $0["event"] == "close" }
+        }
+        let path = "/v1/sessions/\(id.string ?? "")/takeover"
+        #expect(try await gateway.operationsResponse(to: HTTPRequestText(path, method: "POST")).status == 200)
+        let ended = try await record(directory) { $0["event"] == "hand_back" }
+        #expect(ended["who"] == "operator" && ended["session"] == id && ended["reason"] == "takeover_timeout", "\(ended)")
+        #expect(ended["from"] == .null && ended["connection"] == .null)
+        #expect(try records(directory).count { $0["event"] == "hand_back" } == 1)
+        try await gateway.stop()
+        #expect(try await verify(directory, "audit.log").status == 0)
+    }
+
     @Test func `the chain continues after SIGKILL, and a partial line is explained`() async throws {
         let directory = try TemporaryDirectory()
         var gateway = try await start(directory)

@@ -8,6 +8,8 @@ package enum AuditEvent: Int, CaseIterable, Sendable {
     case authenticate
     /// An upgrade, a token or a request to the operations listener was rejected.
     case refuse
+    /// A TLS handshake failed.
+    case handshakeFailure
     /// A session was resumed by a connection.
     case resume
     /// A session was taken over: its connection is closed, because another one resumes the session.
@@ -20,6 +22,8 @@ package enum AuditEvent: Int, CaseIterable, Sendable {
     case close
     /// An operator changed something, or watched a session.
     case operatorAction
+    /// A takeover by an operator ended, because the operator was idle.
+    case handBack
     /// An operator erased the data of a session.
     case erase
     /// The configuration was reloaded.
@@ -41,12 +45,14 @@ package enum AuditEvent: Int, CaseIterable, Sendable {
         case .connect: "connect"
         case .authenticate: "authenticate"
         case .refuse: "refuse"
+        case .handshakeFailure: "handshake_failure"
         case .resume: "resume"
         case .takeOver: "take_over"
         case .limit: "limit"
         case .quota: "quota"
         case .close: "close"
         case .operatorAction: "operator"
+        case .handBack: "hand_back"
         case .erase: "erase"
         case .configuration: "configuration"
         case .begin: "begin"
@@ -60,7 +66,7 @@ package enum AuditEvent: Int, CaseIterable, Sendable {
     /// Whether only a rejected client causes the event: far fewer of these records are written than of the others.
     package var isRejection: Bool {
         switch self {
-        case .refuse, .limit, .quota: true
+        case .refuse, .handshakeFailure, .limit, .quota: true
         default: false
         }
     }

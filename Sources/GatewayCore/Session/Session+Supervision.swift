@@ -69,14 +69,18 @@ extension Session {
 
     /// Hands the session back to the upstream when the operator has been idle for `supervision.takeover_timeout`.
     package mutating func tickSupervision(effects: inout Effects) {
-        guard isHandbackDue(at: effects.now) else { return }
+        guard idleOperator(at: effects.now) != nil else { return }
         // The only fault is that the session isn't taken over.
         guard (try? handBack(effects: &effects)) != nil else { return }
         note(.supervised(.handback), of: nil, wall: effects.wall)
         changes &+= 1
     }
 
-    package func isHandbackDue(at now: Instant) -> Bool { supervision?.isIdle(at: now, timeout: policy.value.takeoverTimeout) ?? false }
+    /// The operator whose takeover the next tick ends, because of `supervision.takeover_timeout`; nil if there is none.
+    package func idleOperator(at now: Instant) -> String? {
+        guard let supervision, supervision.isIdle(at: now, timeout: policy.value.takeoverTimeout) else { return nil }
+        return supervision.answeredBy
+    }
 
     /// Whether an operator answers the session's client.
     package var isTakenOver: Bool { supervision?.isTakenOver ?? false }

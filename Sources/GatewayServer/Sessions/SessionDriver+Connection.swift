@@ -113,7 +113,9 @@ extension SessionDriver: WebSocketApplication {
     }
 
     package func tick() -> Bool {
+        let idleOperator = session.idleOperator(at: loop.effects.now)
         session.tick(effects: &loop.effects)
+        if let idleOperator { auditHandBack(from: idleOperator) }
         dispatch()
         return true
     }

@@ -49,8 +49,14 @@ extension SessionDriver {
 
     /// Hands the session back when its operator is idle. For a detached session; an attached one is ticked by its connection.
     func tickSupervision(now: Instant) {
-        guard session.isHandbackDue(at: now) else { return }
+        guard let name = session.idleOperator(at: now) else { return }
         handle { session.tickSupervision(effects: &loop.effects) }
+        auditHandBack(from: name)
+    }
+
+    /// Records the automatic handback of a session in the audit log.
+    func auditHandBack(from name: String) {
+        loop.audit(.handBack, of: nil, session: session.id, user: name, [.init("reason", "takeover_timeout")])
     }
 
     /// Handles an input that doesn't come from the client.

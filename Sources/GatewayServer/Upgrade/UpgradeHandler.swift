@@ -352,6 +352,9 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
             return connection.linger(now: loop.clock.now)
         case .handshakeFailed:
             loop.metrics.rejections.add(.tlsHandshake)
+            loop.audit(
+                .handshakeFailure, of: connection,
+                [.init("reason", HandshakeFailure(error)?.label ?? "alert"), .init("error", "\(error)")])
             if case .write(let suppressed) = loop.throttle.admit(.handshake, now: loop.clock.now) {
                 var metadata: Logger.Metadata = [
                     "error": "tls_handshake_failed", "reason": "\(error)", "connection_id": "\(connection.id)",

@@ -99,10 +99,11 @@ import Testing
         // Every command of the operator postpones it.
         _ = try conversation.command(.whisper(bytes("be brief")))
         conversation.advance(milliseconds: 999)
-        #expect(conversation.tick().commands.isEmpty)
+        #expect(conversation.tick().commands.isEmpty && conversation.idleOperator == nil)
         conversation.advance(milliseconds: 1)
+        #expect(conversation.idleOperator == "ada")
         #expect(conversation.tick().commands.map(\.summary) == ["start m1"])
-        #expect(!conversation.isTakenOver && conversation.tick().commands.isEmpty)
+        #expect(!conversation.isTakenOver && conversation.idleOperator == nil && conversation.tick().commands.isEmpty)
     }
 
     @Test func `commands that the state doesn't allow are rejected`() throws {
@@ -172,6 +173,7 @@ import Testing
 
 extension Conversation {
     var isTakenOver: Bool { session.isTakenOver }
+    var idleOperator: String? { session.idleOperator(at: now) }
 
     /// Performs an operator's command, and returns its report and the effects.
     @discardableResult

@@ -190,15 +190,19 @@ import Testing
         var audit = LoopAudit(log: log)
         let start = Instant(nanoseconds: 0)
         for _ in 0..<(LoopAudit.rejectionsPerSecond + 3) { audit.record(AuditRecord(.refuse, at: 1), now: start) }
+        // A flood of failed handshakes doesn't hide rejections.
+        for _ in 0..<LoopAudit.rejectionsPerSecond { audit.record(AuditRecord(.handshakeFailure, at: 1), now: start) }
+        audit.record(AuditRecord(.handshakeFailure, at: 1), now: start)
         for _ in 0..<(LoopAudit.eventsPerSecond + 1) { audit.record(AuditRecord(.connect, at: 1), now: start) }
         audit.recordSuppressed(now: start + .milliseconds(999), wall: 2)
         audit.recordSuppressed(now: start + .milliseconds(1000), wall: 2)
         #expect(log.close(within: .seconds(60)))
         let records = try fixture.records
         #expect(records.count { $0["event"] == "refuse" } == LoopAudit.rejectionsPerSecond)
+        #expect(records.count { $0["event"] == "handshake_failure" } == LoopAudit.rejectionsPerSecond)
         #expect(records.count { $0["event"] == "connect" } == LoopAudit.eventsPerSecond)
         let suppressed = records.filter { $0["event"] == "suppressed" }
-        #expect(suppressed.map { [$0["of"], $0["count"]] } == [["connect", 1], ["refuse", 3]])
+        #expect(suppressed.map { [$0["of"], $0["count"]] } == [["connect", 1], ["refuse", 3], ["handshake_failure", 1]])
     }
 
     @Test func `records are read in pages, by time, up to a number of bytes`() async throws {
