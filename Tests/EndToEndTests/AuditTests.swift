@@ -106,17 +106,22 @@ import Testing
     @Test(arguments: [true, false])
     func `a takeover that times out is recorded, with and without a connection`(isAttached: Bool) async throws {
         let directory = try TemporaryDirectory()
-        let gateway = try await start(directory, ["supervision.takeover_timeout": "300ms"])
+        let flags = [
+            "supervision.takeover_timeout": "300ms", "operations.tokens.coach.secret": "secret-of-the-coach",
+            "operations.tokens.coach.rights": "supervise",
+        ]
+        let gateway = try await start(directory, flags)
         let client = try await gateway.webSocket()
         let id = try await client.message("session")["session_id"]
         if !isAttached {
             await client.socket.reset()
             _ = try await record(directory) { $0["event"] == "close" }
         }
-        let path = "/v1/sessions/\(id.string ?? "")/takeover"
-        #expect(try await gateway.operationsResponse(to: HTTPRequestText(path, method: "POST")).status == 200)
+        var request = HTTPRequestText("/v1/sessions/\(id.string ?? "")/takeover", method: "POST")
+        request.fields.append(("Authorization", "Bearer secret-of-the-coach"))
+        #expect(try await gateway.operationsResponse(to: request).status == 200)
         let ended = try await record(directory) { $0["event"] == "hand_back" }
-        #expect(ended["who"] == "operator" && ended["session"] == id && ended["reason"] == "takeover_timeout", "\(ended)")
+        #expect(ended["who"] == "coach" && ended["session"] == id && ended["reason"] == "takeover_timeout", "\(ended)")
         #expect(ended["from"] == .null && ended["connection"] == .null)
         #expect(try records(directory).count { $0["event"] == "hand_back" } == 1)
         try await gateway.stop()

@@ -35,7 +35,8 @@ import Testing
         if let screenshots = ProcessInfo.processInfo.environment["PARLEY_SCREENSHOTS"] { arguments.append(screenshots) }
         let result = try await ChildProcess.run(
             try Python.path(), arguments, directory: directory.path, environment: ["HOME": directory.path], timeout: .seconds(150))
-        #expect(result.status == 0 && result.lines.last == "PASS", "\(result.lines.suffix(5)) \(result.errorLines.suffix(20))")
+        let isPassed = result.status == 0 && result.lines.last == "PASS"
+        try #require(isPassed, "\(result.lines.suffix(5)) \(result.errorLines.suffix(20))")
         try await client.expectClose(4507)
         try await other.expectServed()
         try await gateway.stop()

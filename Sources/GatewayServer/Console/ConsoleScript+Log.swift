@@ -5,6 +5,8 @@ extension ConsoleScript {
     static let log = #"""
         /** The number of lines that the view shows. */
         const logLength = 500;
+        /** The number of lines that are drawn in one frame: the first lines of a stream come at once, and would block the page. */
+        const linesPerFrame = 40;
         const levelKinds = {warning: "warn", error: "bad", critical: "bad", notice: "good"};
 
         /** A field of a log line. Ids become links, and everything else text. */
@@ -33,7 +35,7 @@ extension ConsoleScript {
           const lines = h("ol",
             {class: "lines", role: "log", "aria-live": "off", "aria-label": "Log lines, the newest first", tabindex: 0});
           const state = h("p", {class: "help", role: "status"});
-          let stop, isPaused = false;
+          let stop, isPaused = false, waiting = [], frame;
           const pause = button("Pause", () => {
             isPaused = !isPaused;
             pause.setAttribute("aria-pressed", String(isPaused));
@@ -50,9 +52,22 @@ extension ConsoleScript {
           level.addEventListener("change", () => restart());
           main.append(form, state, lines);
 
-          function add(item) {
-            lines.prepend(item);
+          /** Draws an item in one of the next frames. Only the newest ones are kept, as in the list. */
+          function add(draw) {
+            waiting.push(draw);
+            if (waiting.length > logLength) waiting.shift();
+            frame ??= requestAnimationFrame(drawWaiting);
+          }
+
+          function drawWaiting() {
+            lines.prepend(...waiting.splice(0, linesPerFrame).map(draw => draw()).reverse());
             while (lines.children.length > logLength) lines.lastElementChild.remove();
+            frame = waiting.length > 0 ? requestAnimationFrame(drawWaiting) : undefined;
+          }
+
+          function clear() {
+            waiting = [];
+            lines.replaceChildren();
           }
 
           function restart() {
@@ -62,18 +77,18 @@ extension ConsoleScript {
               input.setAttribute("aria-invalid", String(text !== "" && !isID(text)));
               if (text !== "" && !isID(text)) { state.textContent = "An id has 26 letters and digits."; return; }
             }
-            lines.replaceChildren();
+            clear();
             const wanted = new URLSearchParams({follow: "true", level: level.value});
             if (session.value.trim()) wanted.set("session_id", session.value.trim());
             if (correlation.value.trim()) wanted.set("correlation_id", correlation.value.trim());
             stop = follow("/v1/logs?" + wanted, (event, data) => {
               if (isPaused) return;
-              if (event === "line") add(logLine(data));
+              if (event === "line") add(() => logLine(data));
               else if (event === "dropped") {
-                add(h("li", {class: "gap"}, counted(data.count, "dropped line") + ": they came too fast."));
+                add(() => h("li", {class: "gap"}, counted(data.count, "dropped line") + ": they came too fast."));
               }
             }, change => {
-              if (change === "live") { lines.replaceChildren(); state.textContent = "Following the log."; }
+              if (change === "live") { clear(); state.textContent = "Following the log."; }
               else if (change instanceof Error) report(change);
               else state.textContent = change === "paused" ? "Paused while the page isn't visible." : "The stream ended; reconnecting.";
             });

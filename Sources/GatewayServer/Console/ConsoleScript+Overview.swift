@@ -82,7 +82,7 @@ extension ConsoleScript {
           return table("Certificates", ["Names", "Expires", "Days left", "File"], certificates.map(certificate => [
             foreign(certificate.names.join(", ")), new Date(certificate.not_after).toISOString().slice(0, 10),
             badge(count(certificate.days_left), certificate.days_left < 7 ? "bad" : certificate.days_left < 21 ? "warn" : "good"),
-            foreign(certificate.file ?? certificate.key)]));
+            foreign(certificate.file ?? certificate.key)]), {class: "cards-when-narrow"});
         }
 
         views.set("", {title: "Overview", show() {
@@ -111,10 +111,10 @@ extension ConsoleScript {
               + (figures.log?.level ?? "unknown") + (figures.log?.until ? " until " + clock(figures.log.until) + " UTC" : "")
               + ", " + counted(figures.totals?.errors ?? 0, "error") + " sent since the start.";
             for (const chart of charts) chart.update(samples);
-            for (const name of Object.keys(figures.latency ?? {}).sort()) {
+            for (const name of Object.keys(figures.latency_ms ?? {}).sort()) {
               if (latencyCharts.has(name)) continue;
               const chart = new Chart(latencyName(name), ["p50", "p90", "p99"].map(percentile => (
-                {name: percentile, value: sample => sample.latency?.[name]?.[percentile]})), duration);
+                {name: percentile, value: sample => sample.latency_ms?.[name]?.[percentile]})), duration);
               latencyCharts.set(name, chart);
               latencies.append(chart.element);
             }

@@ -17,7 +17,7 @@ extension ConsoleStyle {
         th[aria-sort] button.sort { border-color: var(--accent); color: var(--accent); font-weight: 600; }
         .lines { background: var(--surface); border: 1px solid var(--line); border-radius: 8px; padding: .3rem; max-height: 75vh;
           overflow-y: auto; font: .85rem/1.5 ui-monospace, monospace; }
-        .lines .line { padding: .2rem .4rem; border-bottom: 1px solid var(--line); }
+        .lines .line { padding: .2rem .4rem; border-bottom: 1px solid var(--line); content-visibility: auto; contain-intrinsic-size: auto 4rem; }
         .line .message { font-weight: 600; }
         .field { margin-right: .6rem; }
         .field .name { color: var(--soft); }
@@ -36,7 +36,7 @@ extension ConsoleStyle {
           .figures tbody td, .figures tbody th { border: 0; padding: 0; }
           .figures tbody th { grid-column: 1 / -1; font-weight: 600; }
           .figures tbody td:last-child { grid-column: 1 / -1; }
-          .figures tbody td::before { content: attr(data-name) " "; color: var(--soft); font-size: .8rem; }
+          .figures tbody td::before { content: attr(data-name); display: block; color: var(--soft); font-size: .8rem; }
           .figures tbody td:last-child::before { content: none; }
           .tap.cards-when-narrow tbody tr { display: flex; flex-wrap: wrap; gap: 0 .8rem; padding: .4rem .7rem; }
           .tap.cards-when-narrow tbody td { padding: 0; background: none; }

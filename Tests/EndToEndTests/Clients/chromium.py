@@ -136,8 +136,13 @@ class Page:
         for kind in ["keyDown", "keyUp"]:
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code or key, windowsVirtualKeyCode=codes[key], **text)
 
-    def screenshot(self, path):
-        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True)["data"]
+    def screenshot(self, path, height=None):
+        """Writes a picture of the page, or of its first pixels up to a height."""
+        clip = {}
+        if height:
+            width, whole = self.run("[innerWidth, document.documentElement.scrollHeight]")
+            clip = {"clip": {"x": 0, "y": 0, "width": width, "height": min(height, whole), "scale": 1}}
+        data = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=True, **clip)["data"]
         with open(path, "wb") as file:
             file.write(base64.b64decode(data))
 

@@ -41,6 +41,7 @@ def login(page):
     page.press("Enter")
     page.wait(MARKERS["Overview"], "the overview after the login")
     page.wait("document.body.innerText.includes(', 1 error sent since the start.')", "the singular of errors")
+    page.wait("document.body.innerText.includes('Request to first text')", "the chart of a latency")
     stored = "localStorage.length + sessionStorage.length + document.cookie.length"
     expect(page.run(stored) == 0, "the token isn't stored")
     expect(not page.run(f"document.documentElement.outerHTML.includes('{token}')"), "the token isn't in the document")
