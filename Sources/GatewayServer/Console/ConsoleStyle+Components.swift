@@ -17,7 +17,7 @@ extension ConsoleStyle {
         th[aria-sort] button.sort { border-color: var(--accent); color: var(--accent); font-weight: 600; }
         .lines { background: var(--surface); border: 1px solid var(--line); border-radius: 8px; padding: .3rem; max-height: 75vh;
           overflow-y: auto; font: .85rem/1.5 ui-monospace, monospace; }
-        .lines .line { padding: .2rem .4rem; border-bottom: 1px solid var(--line); content-visibility: auto; contain-intrinsic-size: auto 4rem; }
+        .lines .line { padding: .2rem .4rem; border-bottom: 1px solid var(--line); }
         .line .message { font-weight: 600; }
         .field { margin-right: .6rem; }
         .field .name { color: var(--soft); }
