@@ -91,10 +91,21 @@ let package = Package(
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: commonSettings),
         .target(name: "GatewayAudio", dependencies: ["GatewayCore"], swiftSettings: commonSettings),
+        // The client of the shared store. No Redis library for Swift resolves with TLS of the system's OpenSSL.
+        .target(
+            name: "GatewayRedis",
+            dependencies: [
+                "GatewayCore", "GatewayTLS",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: commonSettings),
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayTLS", "GatewayWebSocket", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -121,7 +132,8 @@ let package = Package(
             name: "parley",
             dependencies: [
                 // parley-launch isn't linked: the dependency builds it into the same directory, where parley looks for it.
-                "CArguments", "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "parley-launch",
+                "CArguments", "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket",
+                "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -134,7 +146,7 @@ let package = Package(
         .target(
             name: "Support",
             dependencies: [
-                "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket",
+                "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -148,9 +160,20 @@ let package = Package(
             dependencies: ["GatewayCore"],
             swiftSettings: commonSettings),
         .testTarget(
+            name: "GatewayRedisTests",
+            dependencies: [
+                "GatewayCore", "GatewayRedis", "GatewayTLS", "Support",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: commonSettings),
+        .testTarget(
             name: "GatewayServerTests",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "COpenSSL", "CZlib",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "COpenSSL",
+                "CZlib",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -166,7 +189,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib", "parley",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib",
+                "parley",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

@@ -50,6 +50,10 @@ if [[ "$purpose" == test ]]; then
     is_installed libnginx-mod-stream || missing+=(libnginx-mod-stream)
     [[ -x /usr/sbin/haproxy ]] || missing+=(haproxy)
     [[ -x /usr/bin/caddy ]] || missing+=(caddy)
+    # The servers of a shared store. The tests start their own and don't use Debian's services.
+    for tool in redis-server redis-sentinel; do
+        command -v "$tool" >/dev/null || missing+=("$tool")
+    done
     # systemd-analyze, which checks the units.
     command -v systemd-analyze >/dev/null || missing+=(systemd)
     can_make_environments python3 || can_make_environments /usr/bin/python3 || missing+=(python3 python3-venv)
@@ -75,6 +79,8 @@ deploy/examples/setup.sh
 # An independent WebSocket client, an independent implementation of JSON Web Tokens, and Prometheus's parsers of metrics.
 make_environment .build/venv 'websockets, jwt, cryptography, prometheus_client' 'websockets>=13,<18' 'pyjwt[crypto]>=2.8,<3' \
     'prometheus-client>=0.20,<1'
+# The client of deploy/cluster/run.sh --check.
+make_environment .build/cluster-venv websockets 'websockets>=13,<18'
 # Validates the responses of the operations listener against its OpenAPI document.
 make_environment .build/openapi openapi_core 'openapi-core>=0.19,<1'
 # The protocol of OpenTelemetry, to check exported spans with.

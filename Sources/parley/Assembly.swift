@@ -87,7 +87,7 @@ enum Assembly {
         health.set(.certificates, .ready)
         let operationsTLS = try OperationsCertificates(configuration, now: started / 1000)
         warn(operationsTLS.warnings, logger: logger)
-        let store = try openStore(configuration, health: health)
+        let store = try await openStore(configuration, health: health, group: group)
         let archive: any ReportArchive = store ?? MemoryArchive()
         let (tracer, exporter) = tracing(configuration)
         let upstreams = try UpstreamRegistry(configuration, group: group, tracer: tracer, logger: Logger(label: "parley.upstream"))
@@ -103,6 +103,7 @@ enum Assembly {
             sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams,
             access: access.control, store: store, archive: archive, audit: audit,
             tracer: tracer)
+        let cluster = try await joinCluster(configuration, store: store, shared: shared, health: health, group: group)
         let operationsBound = Latch()
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"),
@@ -159,9 +160,11 @@ enum Assembly {
                 .init(service: notifier), .init(service: operations), .init(service: figures.sampler), .init(service: exporter),
                 .init(service: upstreams),
                 .init(service: access.keySets),
+            ] + services(of: cluster) + [
                 // The default would cancel the group, and the operations listener would log a second error that hides the cause.
                 .init(service: gateway, failureTerminationBehavior: .gracefullyShutdownGroup), .init(service: configurationService),
             ], until: signals, logs: logs, onStop: { notifier.stopping() })
+        await leave(cluster)
         await store?.close()
         // The event loops aren't shut down: the operations listener's library may still schedule its own shutdown on them.
         logger.notice("stopped")
@@ -231,20 +234,6 @@ enum Assembly {
         }
         if let shortage = health.report.parts.first(where: { $0.part == .descriptors })?.reason {
             logger.warning("too few file descriptors", metadata: ["problem": "\(shortage)"])
-        }
-    }
-
-    /// Opens the SQLite store; returns nil if sessions are kept in memory.
-    private static func openStore(_ configuration: GatewayConfiguration, health: HealthRegistry) throws(StoreError) -> SQLiteStore? {
-        switch configuration.store.kind {
-        case .memory, .redis:
-            // Memory is always ready.
-            health.set(.store, .ready)
-            return nil
-        case .sqlite:
-            return try SQLiteStore(
-                path: configuration.store.path, synchronous: configuration.store.synchronous, maximumBytes: configuration.store.maxBytes,
-                health: health, logger: Logger(label: "parley.store"))
         }
     }
 

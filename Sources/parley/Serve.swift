@@ -17,7 +17,7 @@ struct Serve: AsyncParsableCommand {
             Exit codes:
               0  stopped by a signal
               1  any failure not listed here
-              75  the store can't be opened: its disk is full, read-only or faulty
+              75  the store can't be opened: its disk is full, read-only or faulty, or its server can't be reached
               78  invalid configuration, certificate or store file
             """)
 

@@ -80,6 +80,23 @@ import Testing
         "logging.level": "ProcessTests: logging level sets the level of the log",
         "logging.format": "ProcessTests: the console format isn't JSON",
         "shutdown.drain": "ProcessTests: a client that doesn't reply to the close frame is disconnected within the drain",
+        "store.urls": "ClusterTests: a session moves to the node that its client resumes it on, and its old connection is closed with 4503",
+        "store.prefix": "SharedStoreTests: a user with a password writes below the prefix, and an ack waits for the disk",
+        "store.user": "SharedStoreTests: a user with a password writes below the prefix, and an ack waits for the disk",
+        "store.password_file": "SharedStoreTests: a user with a password writes below the prefix, and an ack waits for the disk",
+        "store.acknowledge": "SharedStoreTests: a user with a password writes below the prefix, and an ack waits for the disk",
+        "store.replicas": "SharedStoreTests: an ack waits for a replica",
+        "store.acknowledge_timeout": "SharedStoreTests: an ack waits for a replica",
+        "store.tls.ca": "SharedStoreTests: the server's certificate is verified, and it can require one of the gateway",
+        "store.tls.certificate": "SharedStoreTests: the server's certificate is verified, and it can require one of the gateway",
+        "cluster.node": "ClusterTests: a node takes the place of a dead process of its name at once",
+        "cluster.lease": "ClusterTests: the session of a killed node is claimed once its lease has ended",
+        "cluster.listen": "NodeLinksTests: requests in both directions use one link",
+        "cluster.advertise": "ConfigurationRulesTests: the listener of a cluster requires authentication and an address for others",
+        "cluster.secret": "NodeLinksTests: a wrong secret is rejected on both sides, and logged without it",
+        "cluster.tls.certificate": "NodeLinksTests: nodes with certificates of the same authority are linked, and others aren't",
+        "cluster.tls.key": "NodeLinksTests: nodes with certificates of the same authority are linked, and others aren't",
+        "cluster.tls.ca": "NodeLinksTests: nodes with certificates of the same authority are linked, and others aren't",
         "connections.per_user":
             "AccessTests: a user's connection above the limit closes the oldest with 4504, whose session can be resumed",
         "connections.when_full":
@@ -128,6 +145,7 @@ import Testing
 
     /// Keys without an observable effect: they are parsed and validated, which the configuration's own tests verify.
     static let withoutEffect: Set<String> = [
+
         // Sessions expire by timers, so the memory that the sweep frees isn't observable.
         "sessions.sweep"
     ]

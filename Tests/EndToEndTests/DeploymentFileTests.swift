@@ -28,56 +28,93 @@ import Testing
         return try directory.write(keys.lines.joined(separator: "\n") + "\n", to: "keys")
     }
 
+    // MARK: A cluster on one machine
+
+    @Test func `the servers of the cluster's files start with them`() async throws {
+        let directory = try TemporaryDirectory()
+        let program = Repository.path + "/Tests/EndToEndTests/Deployment/cluster.py"
+        try await Self.run(Self.tools + "/python", ["-B", program, Repository.path + "/deploy/cluster", directory.path])
+    }
+
+    @Test func `a conversation survives the loss of its gateway and of Redis's master`() async throws {
+        let directory = try TemporaryDirectory()
+        // An address of its own, because the ports of the cluster are fixed.
+        let address = "127.\(Int.random(in: 64...127)).\(Int.random(in: 1...254)).\(Int.random(in: 1...254))"
+        let result = try await ChildProcess.run(
+            "/bin/bash", [Repository.path + "/deploy/cluster/run.sh", "--check", "--address", address], directory: Repository.path,
+            environment: [
+                "PATH": ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin", "HOME": directory.path, "TMPDIR": directory.path,
+                "PARLEY_EXECUTABLE": try GatewayProcess.executable(),
+            ], timeout: .seconds(180))
+        #expect(result.status == 0, "\((result.lines + result.errorLines).joined(separator: "\n"))")
+        #expect(result.lines.last == "check: every acknowledged text has one response, in order", "\(result.lines)")
+    }
+
     // MARK: Containers
 
     @Test func `the Containerfile passes hadolint`() async throws {
         try await Self.run(Self.tools + "/hadolint", ["--failure-threshold", "style", Repository.path + "/deploy/container/Containerfile"])
     }
 
-    @Test func `image, compose file and configuration agree on ports, user, secrets and time to drain`() async throws {
+    @Test(arguments: [("deploy/compose.yaml", "deploy/container"), ("deploy/cluster/compose.yaml", "deploy/cluster/container")])
+    func `image, compose file and configuration agree on ports, user, secrets and time to drain`(file: String, files: String) async throws {
         let directory = try TemporaryDirectory()
         let compose = try await Self.run(
-            Self.tools + "/docker-compose", ["--file", Repository.path + "/deploy/compose.yaml", "config", "--format", "json"],
+            Self.tools + "/docker-compose", ["--file", "\(Repository.path)/\(file)", "config", "--format", "json"],
             environment: ["HOME": directory.path, "PATH": "/usr/bin:/bin"])
         let resolved = try directory.write(compose.joined(separator: "\n"), to: "compose.json")
         let program = Repository.path + "/Tests/EndToEndTests/Deployment/containers.py"
-        try await Self.run(Self.tools + "/python", ["-B", program, Repository.path, resolved, try await Self.writeKeys(to: directory)])
+        let keys = try await Self.writeKeys(to: directory)
+        try await Self.run(Self.tools + "/python", ["-B", program, Repository.path, files + "/gateway.yaml", resolved, keys])
     }
 
-    @Test func `the gateway accepts the configuration of the compose file`() async throws {
+    @Test(arguments: ["deploy/container", "deploy/cluster/container"])
+    func `the gateway accepts the configuration of the compose file`(files: String) async throws {
         let directory = try TemporaryDirectory()
-        let text = try String(contentsOfFile: Repository.path + "/deploy/container/gateway.yaml", encoding: .utf8)
-        try await Self.expectAccepted(text, in: directory, mounted: [("/run/secrets/tls-certificate", "/run/secrets/tls-key")])
+        let text = try String(contentsOfFile: "\(Repository.path)/\(files)/gateway.yaml", encoding: .utf8)
+        try await Self.expectAccepted(
+            text, in: directory, mounted: [("/run/secrets/tls-certificate", "/run/secrets/tls-key")],
+            password: "/run/secrets/redis-password")
     }
 
     // MARK: Kubernetes
 
-    @Test func `the manifests pass the schemas, agree with each other, and contain a configuration that the gateway accepts`() async throws
-    {
+    @Test(arguments: ["deploy/kubernetes", "deploy/cluster/kubernetes"])
+    func `the manifests pass the schemas, agree with each other, and contain a configuration that the gateway accepts`(
+        files: String
+    ) async throws {
         let directory = try TemporaryDirectory()
         let program = Repository.path + "/Tests/EndToEndTests/Deployment/kubernetes.py"
-        try await Self.run(
-            Self.tools + "/python",
-            ["-B", program, Repository.path + "/deploy/kubernetes", directory.path + "/out", try await Self.writeKeys(to: directory)])
+        let keys = try await Self.writeKeys(to: directory)
+        try await Self.run(Self.tools + "/python", ["-B", program, "\(Repository.path)/\(files)", directory.path + "/out", keys])
         let text = try directory.read("out/gateway.yaml")
-        try await Self.expectAccepted(text, in: directory, mounted: [("/etc/parley-tls/tls.crt", "/etc/parley-tls/tls.key")])
+        try await Self.expectAccepted(
+            text, in: directory, mounted: [("/etc/parley-tls/tls.crt", "/etc/parley-tls/tls.key")],
+            password: "/etc/parley-secrets/redis-password")
     }
 
     /// Expects `parley config check` to accept a configuration in production, with a certificate and secrets in place of those that the
     /// container mounts.
     private static func expectAccepted(
-        _ text: String, in directory: TemporaryDirectory, mounted: [(certificate: String, key: String)]
+        _ text: String, in directory: TemporaryDirectory, mounted: [(certificate: String, key: String)], password: String
     ) async throws {
         let pair = try await TestCertificatePair.shared.value
         var text = text.replacingOccurrences(of: "/var/lib/parley", with: directory.path)
         for (certificate, key) in mounted {
             text = text.replacingOccurrences(of: certificate, with: pair.certificate).replacingOccurrences(of: key, with: pair.key)
         }
-        try directory.write(text, to: "config/gateway.yaml")
+        let isCluster = text.contains("\ncluster:\n")
         let secret = try directory.write(String(repeating: "0123456789abcdef", count: 4), to: "secret")
-        let environment = [
+        text = text.replacingOccurrences(of: password, with: secret)
+        try directory.write(text, to: "config/gateway.yaml")
+        var environment = [
             "PARLEY_ENVIRONMENT": "production", "PARLEY_OPERATIONS_TOKEN_FILE": secret, "PARLEY_AUTH_SECRET_FILE": secret,
         ]
+        if isCluster {
+            environment["PARLEY_CLUSTER_SECRET_FILE"] = secret
+            environment["PARLEY_CLUSTER_NODE"] = "parley-0"
+            environment["PARLEY_CLUSTER_ADVERTISE"] = "10.0.0.5:9465"
+        }
         let result = try await GatewayProcess.run(["config", "check"], directory: directory, environment: environment)
         #expect(result.status == 0, "\((result.lines + result.errorLines).joined(separator: "\n"))")
         // The test's certificate is valid for less than the 30 days for which the gateway doesn't warn. Decisions that the operator has to make

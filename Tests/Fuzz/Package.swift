@@ -61,9 +61,20 @@ let package = Package(
             swiftSettings: instrumented),
         .target(name: "GatewayAudio", dependencies: ["GatewayCore"], path: "Linked/GatewayAudio", swiftSettings: instrumented),
         .target(
+            name: "GatewayRedis",
+            dependencies: [
+                "GatewayCore", "GatewayTLS",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            path: "Linked/GatewayRedis",
+            swiftSettings: instrumented),
+        .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayTLS", "GatewayWebSocket", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -101,7 +112,7 @@ let package = Package(
         .executableTarget(
             name: "fuzz",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

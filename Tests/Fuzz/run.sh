@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-readonly all=(scanner frames inflate deflate upgrade tls configuration connection session responses calls token)
+readonly all=(scanner frames inflate deflate upgrade tls configuration connection session responses calls token redis nodes)
 minutes=10
 is_replay=false
 targets=()
@@ -49,6 +49,7 @@ for target in "${targets[@]}"; do
         scanner | session | responses) options+=(-dict=Dictionaries/messages.dict) ;;
         upgrade | connection) options+=(-dict=Dictionaries/http.dict) ;;
         configuration) options+=(-dict=Dictionaries/configuration.dict) ;;
+        redis) options+=(-dict=Dictionaries/redis.dict) ;;
     esac
     printf '== %s\n' "$target"
     export FUZZ_TARGET="$target"

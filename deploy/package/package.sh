@@ -55,7 +55,7 @@ for page in README.md CHANGELOG.md SECURITY.md Sources/GatewayServer/Documentati
         -e 's#\]\(config/#](../../../etc/#g' "$page" >"$doc/${page##*/}"
 done
 install -d "$doc/deploy"
-for directory in container examples kubernetes logging monitoring proxies; do
+for directory in cluster container examples kubernetes logging monitoring proxies; do
     if [[ -d "deploy/$directory" ]]; then cp -r "deploy/$directory" "$doc/deploy/"; fi
 done
 if [[ -f deploy/compose.yaml ]]; then cp deploy/compose.yaml "$doc/deploy/"; fi

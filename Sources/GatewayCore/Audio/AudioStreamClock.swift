@@ -9,7 +9,7 @@ package struct AudioStreamClock: Sendable {
     /// The maximum byte rate of Opus (510 kbit/s, RFC 6716 §2.1.1) including its container.
     package static let highestBytesPerSecond: Int64 = 64_000
 
-    private let format: AudioFormat
+    let format: AudioFormat
     private var ogg: OggTimestamps?
     private var webM: WebMTimestamps?
     private var bytes: Int64 = 0

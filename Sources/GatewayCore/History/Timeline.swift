@@ -15,6 +15,8 @@ package struct Timeline: Sendable {
         case takenOver
         /// The gateway restarted.
         case restored
+        /// The session moved here from another gateway.
+        case moved
         /// An error was sent.
         case failed(ErrorCode)
         /// An operator gave this command, or a takeover ended.
@@ -89,6 +91,7 @@ extension Timeline.Event {
             record.append(fixed: code ?? 0)
         case .takenOver: record.append(4)
         case .restored: record.append(5)
+        case .moved: record.append(8)
         case .failed(let code):
             record.append(6)
             record.append(counted: Array(code.rawValue.utf8))
@@ -117,6 +120,7 @@ extension Timeline.Event {
         case 7:
             guard let command = Timeline.OperatorCommand(rawValue: try reader.fixed()) else { throw RecordError() }
             what = .supervised(command)
+        case 8: what = .moved
         default: throw RecordError()
         }
         self.init(at: at, what: what, id: id)

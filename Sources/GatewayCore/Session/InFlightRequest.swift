@@ -45,8 +45,8 @@ package struct InFlightRequest: Sendable {
     /// Whether the audio input has ended.
     package var inputEnded = false
     /// ``startedAt`` in Unix milliseconds.
-    private let startedAtMilliseconds: Int64
-    private let kind: Turn.Kind
+    let startedAtMilliseconds: Int64
+    let kind: Turn.Kind
     private var offsets = Turn.Offsets()
     /// The outcome that ``turn`` reports.
     var outcome = Turn.Outcome.open
@@ -103,6 +103,11 @@ package struct InFlightRequest: Sendable {
         if played > 0, outcome == .open || !turn.isPlayed { turn.offsets[.played] = nil }
         turn.failures = failures
         return turn
+    }
+
+    /// Restores what ``turn`` returned.
+    mutating func restore(_ turn: Turn) {
+        (offsets, outcome, failures, played) = (turn.offsets, turn.outcome, turn.failures, turn.played)
     }
 
     private static func milliseconds(_ audio: History.Audio) -> UInt32 { UInt32(clamping: audio.nanoseconds / 1_000_000) }

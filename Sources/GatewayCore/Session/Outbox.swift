@@ -35,12 +35,15 @@ package struct Outbox: Sendable {
     private var isDetached = false
     /// The highest assigned sequence number.
     package internal(set) var lastSequence: UInt64 = 0
-    private let maximumCount: Int
+    let maximumCount: Int
     let maximumBytes: Int
+    /// Whether binary messages are stored; see ``SessionPolicy/storesAudioFrames``.
+    let storesFrames: Bool
 
-    package init(maximumCount: Int, maximumBytes: Int) {
+    package init(maximumCount: Int, maximumBytes: Int, storesFrames: Bool = true) {
         self.maximumCount = maximumCount
         self.maximumBytes = maximumBytes
+        self.storesFrames = storesFrames
     }
 
     package var count: Int { ring.count }

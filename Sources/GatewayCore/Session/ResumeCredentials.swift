@@ -9,6 +9,8 @@ package struct ResumeCredentials: Sendable {
     package private(set) var newest: TokenHash?
     /// The token for which ``newest`` was issued; nil once the client has confirmed ``newest``.
     package private(set) var presented: TokenHash?
+    /// Whether ``tokens`` has changed since the last call of ``takeChange()``.
+    private var hasChanged = false
 
     package init() {}
 
@@ -22,6 +24,7 @@ package struct ResumeCredentials: Sendable {
     package mutating func issue(_ successor: TokenHash, for token: TokenHash?) {
         presented = token
         newest = successor
+        hasChanged = true
     }
 
     /// Invalidates all tokens but the newest, which the client has received.
@@ -29,8 +32,17 @@ package struct ResumeCredentials: Sendable {
     /// - Returns: whether another token was valid until now.
     @discardableResult
     package mutating func confirm() -> Bool {
-        defer { presented = nil }
-        return presented != nil
+        guard presented != nil else { return false }
+        presented = nil
+        hasChanged = true
+        return true
+    }
+
+    /// Returns ``tokens`` if they have changed since the last call.
+    mutating func takeChange() -> [TokenHash]? {
+        guard hasChanged else { return nil }
+        hasChanged = false
+        return tokens
     }
 
     /// The valid tokens.

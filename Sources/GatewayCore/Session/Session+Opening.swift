@@ -26,7 +26,7 @@ extension Session {
         let message = SessionMessage(
             id, resumeToken: token, isResumed: isResumed, isLost: isLost, resumeError: resumeError, lastSequence: outbox.lastSequence,
             expiresAt: expiresAt == .max ? nil : expiresAt, heartbeatMilliseconds: policy.value.heartbeatMilliseconds, limits: namedLimits,
-            openAudio: openAudio)
+            openAudio: openAudio, durability: policy.value.durability)
         effects.reply(message, mayCompress: false, awaitsCommit: true)
         announceQuotas(effects: &effects)
     }

@@ -14,6 +14,7 @@ extension Session {
     package mutating func store(effects: inout Effects) {
         guard var batch = effects.batch.take() else { return }
         storedChanges = changes
+        if let tokens = credentials.takeChange() { batch.setTokens(tokens, of: id) }
         outbox.store(of: id, into: &batch)
         pushes.store(of: id, into: &batch)
         recentIDs.store(of: id, into: &batch)
@@ -81,8 +82,10 @@ extension Session {
     /// ``Effects/commands`` start the requests in flight again, under the same keys. Requests whose response had begun fail with a
     /// retryable error instead, because the upstream's new response would differ from the part already sent.
     ///
+    /// - Parameter handover: the record of ``appendHandover(to:now:wall:includesFrames:)`` when another gateway had the session until now; its requests in
+    ///   flight continue there, so that they neither start again nor fail
     /// - Throws: ``RecordError`` when the records are inconsistent. The session is unusable then.
-    package mutating func restore(_ stored: StoredSession, effects: inout Effects) throws(RecordError) {
+    package mutating func restore(_ stored: StoredSession, handover: [UInt8]? = nil, effects: inout Effects) throws(RecordError) {
         guard let state = stored.records[.state]?.first else { throw RecordError() }
         var reader = RecordReader(state.bytes)
         let version: UInt8 = try reader.fixed()
@@ -132,15 +135,35 @@ extension Session {
         try history.restore(stored.records[.history] ?? [])
         try timeline.restore(stored.records[.event] ?? [])
         try pushes.restore(stored.records[.push] ?? [])
-        note(.restored, of: nil, wall: wall)
+        var continuing = try handover.map { (record) throws(RecordError) in try restoreHandover(record, now: now, wall: wall) } ?? []
+        note(handover == nil ? .restored : .moved, of: nil, wall: wall)
         for _ in 0..<(try reader.fixed(UInt32.self)) {
             let key = RequestKey(number: try reader.fixed())
             let started = instant(try reader.fixed())
             let flags: UInt8 = try reader.fixed()
+            if let index = continuing.firstIndex(where: { $0.key == key }) {
+                restore(continuing.remove(at: index), from: stored)
+                continue
+            }
             try restore(key, startedAt: started, hasResponse: flags & 1 != 0, inputEnded: flags & 2 != 0, from: stored, effects: &effects)
         }
         detachedAt = lostAt
         updateMemoryUsage()
+    }
+
+    /// Restores a request in flight whose upstream call continues.
+    private mutating func restore(_ request: InFlightRequest, from stored: StoredSession) {
+        if let stream = audioInput.stream, stream.key == request.key {
+            var (clock, frames) = (AudioStreamClock(format: stream.format), FrameAssembler(stream.format))
+            for chunk in stored.records[.chunk] ?? [] where request.key.chunks.contains(chunk.number) {
+                chunk.bytes.withRawSpan {
+                    _ = clock.nanoseconds(adding: $0)
+                    frames.add($0) { _ in }
+                }
+            }
+            audioInput.update(request.key, clock: clock, frames: frames)
+        }
+        inFlight.insert(request)
     }
 
     private mutating func restoreCounts(_ reader: inout RecordReader) throws(RecordError) {

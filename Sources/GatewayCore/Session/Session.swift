@@ -81,7 +81,8 @@ package struct Session: ~Copyable, Sendable {
         lastMessageAt = now
         connectedAt = wall
         expiresAt = policy.lifetime == .max ? .max : wall.addingReportingOverflow(policy.lifetime / 1_000_000).partialValue
-        outbox = Outbox(maximumCount: policy.outboxMessages, maximumBytes: policy.outboxBytes)
+        outbox = Outbox(
+            maximumCount: policy.outboxMessages, maximumBytes: policy.outboxBytes, storesFrames: policy.storesAudioFrames)
         history = History(maximumCount: policy.historyMessages, maximumBytes: policy.historyBytes)
         recentIDs = RecentIDs(capacity: policy.duplicateIDs)
     }

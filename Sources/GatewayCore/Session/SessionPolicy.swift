@@ -43,6 +43,10 @@ package struct SessionPolicy: Sendable {
     package var outboxBytes = Int.max
     package var memoryBudget = Int.max
     package var upstreamQueueBytes = Int.max
+    /// Whether the audio frames of responses are stored. False for a shared store: a thousand speaking sessions produce 48 MB per second.
+    package var storesAudioFrames = true
+    /// The durability of an acknowledged message, for the `session` message; nil unless gateways share the store.
+    package var durability: String?
     /// Nanoseconds without a command of the operator after which a takeover ends.
     package var takeoverTimeout = Int64.max
     package var heartbeatMilliseconds: Int64 = 30_000

@@ -30,6 +30,8 @@ package struct StoreBatch: Sendable {
         case remove(ULID, RecordKind, Range<UInt64>)
         /// Removes all records of a session that has ended. Only its tokens remain, as ``endedTokens``.
         case end(ULID)
+        /// The valid tokens of a session, at most two, after a change. Only a shared store needs them, to find the session of a token.
+        case tokens(ULID, [TokenHash])
     }
 
     /// The maximum number of ``endedTokens`` that a store keeps; the newest remain.
@@ -40,6 +42,8 @@ package struct StoreBatch: Sendable {
     package private(set) var bytes: [UInt8] = []
     /// Tokens of ended sessions: a resume with such a token fails as ``ResumeError/expired``.
     package private(set) var endedTokens: [TokenHash] = []
+    /// The ended sessions that have tokens, with their ranges of ``endedTokens``.
+    package private(set) var endedSessions: [(session: ULID, tokens: Range<Int>)] = []
     /// Amounts to add to rows for usage reports. The order doesn't matter.
     package private(set) var usage: [UsageRow: UsageAmounts] = [:]
     package private(set) var accountChanges: [AccountChange] = []
@@ -71,8 +75,12 @@ package struct StoreBatch: Sendable {
 
     package mutating func end(_ session: ULID, tokens: [TokenHash]) {
         changes.append(.end(session))
+        guard !tokens.isEmpty else { return }
+        endedSessions.append((session, endedTokens.count..<endedTokens.count + tokens.count))
         endedTokens += tokens
     }
+
+    package mutating func setTokens(_ tokens: [TokenHash], of session: ULID) { changes.append(.tokens(session, tokens)) }
 }
 
 /// The stored records of one session, each list in the order of its numbers.

@@ -16,24 +16,24 @@ final class RequestCharge: @unchecked Sendable {
     /// Whether the request counts as a message; false once it was rejected after all.
     var isMessage = true
     /// Whether the request is a text.
-    private let isText: Bool
+    let isText: Bool
     var audioInNanoseconds: Int64 = 0
     var audioOutNanoseconds: Int64 = 0
     /// Estimated or reported tokens of the stage that responds.
-    private var inputTokens: Int64
-    private var outputTokens: Int64 = 0
+    private(set) var inputTokens: Int64
+    private(set) var outputTokens: Int64 = 0
     /// Reported tokens of the transcribe stage.
-    private var transcribeTokens = Usage(inputTokens: 0, outputTokens: 0)
+    private(set) var transcribeTokens = Usage(inputTokens: 0, outputTokens: 0)
     /// Whether the tokens of the respond stage were reported.
-    private var isReported = false
+    private(set) var isReported = false
     /// Characters of the request's text.
-    private let inputCharacters: Int64
-    private var synthesizedCharacters: Int64 = 0
+    let inputCharacters: Int64
+    private(set) var synthesizedCharacters: Int64 = 0
 
     /// The total that the user's account has.
     private(set) var counted = UsageAmounts()
     /// The totals by stage that are in the rows for reports; empty before the first row.
-    private var recorded: [UsageAmounts] = []
+    private(set) var recorded: [UsageAmounts] = []
     /// Whether the request was restored from the store and not sent to its upstream yet: its usage so far was charged before.
     var isRestored = false
     /// The day of the last charge.
@@ -51,6 +51,21 @@ final class RequestCharge: @unchecked Sendable {
         inputTokens = text.map(RequestCharge.tokens) ?? 0
         inputCharacters = Int64(text?.characterCount ?? 0)
         self.day = day
+    }
+
+    init(isText: Bool, inputTokens: Int64, inputCharacters: Int64, day: UTCDay) {
+        self.isText = isText
+        self.inputTokens = inputTokens
+        self.inputCharacters = inputCharacters
+        self.day = day
+    }
+
+    func restore(
+        tariff: RouteTariff?, isReported: Bool, outputTokens: Int64, transcribeTokens: Usage, synthesizedCharacters: Int64,
+        counted: UsageAmounts, recorded: [UsageAmounts]
+    ) {
+        (self.tariff, self.isReported, self.outputTokens, self.transcribeTokens) = (tariff, isReported, outputTokens, transcribeTokens)
+        (self.synthesizedCharacters, self.counted, self.recorded) = (synthesizedCharacters, counted, recorded)
     }
 
     /// Estimates the tokens of a text: one for each 4 bytes, rounded up.

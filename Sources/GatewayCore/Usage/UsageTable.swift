@@ -15,12 +15,18 @@ package final class UsageTable: Sendable {
     private let maximumCount: Int
     /// The rows for usage reports; nil when they are stored with the sessions.
     package let ledger: UsageLedger?
+    /// Called with each new account and the wall clock, before the account is charged.
+    private let onCreate: (@Sendable (UserAccount, Int64) -> Void)?
 
-    /// - Parameter maximumCount: the number of accounts above which those without a session are removed, beginning with those that have
-    ///   used least
-    package init(ledger: UsageLedger? = nil, maximumCount: Int = 1_000_000) {
+    /// - Parameters:
+    ///   - maximumCount: the number of accounts above which those without a session are removed, beginning with those that have used least
+    ///   - onCreate: loads the earlier usage of a new account, which is added with ``UserAccount/add(earlier:)``; must not block
+    package init(
+        ledger: UsageLedger? = nil, maximumCount: Int = 1_000_000, onCreate: (@Sendable (UserAccount, Int64) -> Void)? = nil
+    ) {
         self.ledger = ledger
         self.maximumCount = maximumCount
+        self.onCreate = onCreate
     }
 
     package var count: Int { state.withLock { $0.accounts.count } }
@@ -34,6 +40,7 @@ package final class UsageTable: Sendable {
             if state.accounts.count >= min(state.sweepAt, maximumCount) { sweep(&state, wall: wall) }
             let made = UserAccount(user: user, ledger: ledger)
             state.accounts[user] = made
+            onCreate?(made, wall)
             return made
         }
     }

@@ -33,6 +33,15 @@ package final class UserAccount: Sendable {
         }
     }
 
+    /// Adds usage from before the account was created, as far as its day and month are still current.
+    package func add(earlier: PeriodUsage) {
+        state.withLock { usage in
+            usage.advance(to: earlier.today)
+            if usage.today == earlier.today { usage.day += earlier.day }
+            if usage.today.monthStart == earlier.today.monthStart { usage.month += earlier.month }
+        }
+    }
+
     /// Counts a new request, unless a quota is exhausted. Checking and counting are one step, so that parallel sessions can't exceed the
     /// quota of messages.
     ///

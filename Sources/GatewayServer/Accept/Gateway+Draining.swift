@@ -67,7 +67,10 @@ extension Gateway {
         // Before `goaway`, so that no client which reconnects at once reaches this process again.
         for channel in channels { try? await channel.close().get() }
         let (progress, _) = await drainConnections(isStopping: true)
-        await wait(until: progress.end) { $0.connections.isEmpty }
+        // Upstream calls of sessions that moved to other nodes go on until the end, too.
+        await wait(until: progress.end) {
+            $0.connections.isEmpty && $0.loop.shared.callsOfOthers.load(ordering: .relaxed) == 0
+        }
         await onEveryLoop {
             $0.connections.abortAll()
             $0.loop.upstreams.shutDown()

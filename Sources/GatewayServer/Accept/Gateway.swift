@@ -359,7 +359,7 @@ extension Gateway: SessionDirectory {
 }
 
 extension SocketEndpoint {
-    fileprivate init(_ address: SocketAddress) { self.init(host: address.ipAddress ?? "?", port: address.port ?? 0) }
+    init(_ address: SocketAddress) { self.init(host: address.ipAddress ?? "?", port: address.port ?? 0) }
 }
 
 /// The listener was closed by the system, not by a shutdown.

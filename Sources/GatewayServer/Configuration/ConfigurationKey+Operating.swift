@@ -3,23 +3,8 @@
 import Logging
 
 extension ConfigurationKey {
-    /// `store.*`, `reports.*`, `operations.*`, `logging.*`, `shutdown.*`.
+    /// `reports.*`, `operations.*`, `logging.*`, `shutdown.*`.
     static let operating: [ConfigurationKey] = [
-        .choice(
-            "store.kind", \.store.kind,
-            "Where acknowledged messages are stored: in memory, or in a file that survives a restart. redis is not available yet."),
-        ConfigurationKey(
-            "store.path", \.store.path, reload: .restart, allowed: pathAllowed,
-            meaning: "File of the embedded store, created with mode 0600.",
-            read: { only($0).flatMap(filePath) }, write: { $0 }),
-        .choice(
-            "store.synchronous", \.store.synchronous,
-            "How far a write is synced to disk before it is acknowledged, as SQLite's synchronous pragma."
-        ),
-        .size(
-            "store.max_bytes", \.store.maxBytes,
-            "Maximum size of the store's file. At the limit new messages are rejected until something is removed."),
-
         .duration("reports.keep", \.reports.keep, reload: .live, "How long reports of ended sessions are kept."),
         .choice(
             "reports.content", \.reports.content, reload: .live,
@@ -59,7 +44,7 @@ extension ConfigurationKey {
 
     /// Every key, in the order of `gateway.yaml`.
     package static let all: [ConfigurationKey] =
-        listening + messaging + pushing + operating + observing + access + conformance
+        listening + messaging + pushing + storing + operating + clustering + observing + access + conformance
 
     /// Keys by name.
     package static let byName: [String: ConfigurationKey] = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

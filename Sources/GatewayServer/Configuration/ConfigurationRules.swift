@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayRedis
+
 /// The rules that involve several keys or depend on the environment.
 ///
 /// Each rule checks effective values and reports the key that has to change. A rule is skipped if one of its keys had an invalid value,
@@ -21,6 +23,7 @@ struct ConfigurationRules {
         checkProxies()
         checkHeartbeat()
         checkStore()
+        checkCluster()
         checkOperations()
         checkAuthentication()
         checkConformance()
@@ -85,7 +88,17 @@ struct ConfigurationRules {
     }
 
     private mutating func checkStore() {
-        if configuration.store.kind == .redis { reject("store.kind", allowed: "memory or sqlite; redis is not available yet") }
+        guard configuration.store.kind == .redis else { return }
+        guard !configuration.store.urls.isEmpty else {
+            return reject(
+                "store.urls", with: ["store.kind"], allowed: "at least one URL, because store.kind is redis",
+                example: "store.urls: [redis://127.0.0.1:6379]")
+        }
+        do throws(RedisURLFault) {
+            _ = try RedisSettings(urls: configuration.store.urls.map(\.url))
+        } catch {
+            reject("store.urls", allowed: "\(error)")
+        }
     }
 
     private mutating func checkOperations() {

@@ -5,7 +5,6 @@ package import Logging
 extension ConfigurationSection {
     /// `store.*`: the store of acknowledged messages.
     package struct Store: Sendable, Equatable {
-        /// `redis` is not available yet.
         package var kind = StoreKind.sqlite
         /// File of the embedded store.
         package var path = "var/parley.sqlite"
@@ -13,6 +12,23 @@ extension ConfigurationSection {
         package var synchronous = StoreSynchronous.full
         /// Maximum bytes of the store; 0: no limit.
         package var maxBytes = 8 << 30
+        /// The servers of the shared store. Not empty if `kind` is `redis`.
+        package var urls: [StoreURL] = []
+        /// Beginning of every key in the shared store.
+        package var prefix = "parley:"
+        /// User of the shared store; empty for that of the URL.
+        package var user = ""
+        /// File with the password of the shared store.
+        package var passwordFile: String?
+        /// The events that an acknowledged message in the shared store survives.
+        package var acknowledge = StoreDurability.memory
+        /// Number of replicas that a commit waits for, if `acknowledge` is `replicas`.
+        package var replicas = 1
+        package var acknowledgeTimeout = Duration.seconds(1)
+        /// `store.tls.ca`: PEM file of trusted CAs; nil for the system's.
+        package var authority: String?
+        /// `store.tls.certificate`: client certificate with its key.
+        package var certificate: CertificateFiles?
     }
 
     /// `reports.*`: reports of ended sessions.

@@ -35,6 +35,8 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var delivery = ConfigurationSection.Delivery()
     /// The store of acknowledged messages.
     package var store = ConfigurationSection.Store()
+    /// The links between the nodes of a cluster.
+    package var cluster = ConfigurationSection.Cluster()
     /// Reports of ended sessions.
     package var reports = ConfigurationSection.Reports()
     /// Messages that a back office pushes into sessions.

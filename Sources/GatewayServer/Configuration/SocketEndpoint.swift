@@ -43,6 +43,12 @@ package struct SocketEndpoint: Sendable, Hashable, CustomStringConvertible {
         return six.dropLast().allSatisfy { $0 == 0 } && six.last == 1
     }
 
+    /// Whether the host is `0.0.0.0` or `::` in any notation: every address of the machine, to which no other machine can connect.
+    package var isWildcard: Bool {
+        (SocketEndpoint.bytes(of: host, family: AF_INET) ?? SocketEndpoint.bytes(of: host, family: AF_INET6))?.allSatisfy { $0 == 0 }
+            == true
+    }
+
     /// Whether the host is a loopback, private, shared or link-local address, or `localhost`. The wildcard addresses and other names aren't.
     package var isPrivate: Bool { isLoopback || NetworkAddress(host)?.isPrivate == true }
 

@@ -58,6 +58,7 @@ extension StartupCheck {
         files += (configuration.tls.certificates + configuration.operations.certificates).map { ($0.key, "a private key") }
         files += configuration.upstreams.values.compactMap(\.clientCertificate).map { ($0.key, "a private key") }
         if let file = configuration.auth.mintingKey { files.append((file.path, "a private key")) }
+        if let file = configuration.cluster.key { files.append((file, "a private key")) }
         let secrets = loaded.origins.filter { ConfigurationKey.named($0.key)?.isSecret == true }
         for file in loaded.files where secrets.contains(where: { $0.source.hasPrefix(file.path + ":") }) {
             files.append((file.path, "a secret"))

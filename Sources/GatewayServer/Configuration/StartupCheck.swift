@@ -31,6 +31,7 @@ package struct StartupCheck {
         checkSecretFiles()
         checkAddress("listen.address", loaded.configuration.listen.address)
         if let plain = loaded.configuration.listen.plain { checkAddress("listen.plain", plain) }
+        checkCluster(now: now)
         checkAddress("operations.address", loaded.configuration.operations.address)
     }
 
@@ -65,6 +66,19 @@ package struct StartupCheck {
         }
     }
 
+    private mutating func checkCluster(now: Int64) {
+        let cluster = loaded.configuration.cluster
+        guard let listen = cluster.listen else { return }
+        checkAddress("cluster.listen", listen)
+        do throws(TLSConfigurationError) {
+            warnings += try NodeLinkSecurity(cluster, now: now).warnings.map { "\($0)" }
+        } catch {
+            for problem in error.problems {
+                reject(problem.path == cluster.authority ? "cluster.tls.ca" : "cluster.tls.certificate", problem)
+            }
+        }
+    }
+
     private mutating func checkUpstreams(group: any EventLoopGroup) {
         for (name, upstream) in loaded.configuration.upstreams.sorted(by: { $0.key < $1.key }) {
             func key(_ field: String) -> String { "upstreams.\(name).\(field)" }
@@ -89,11 +103,22 @@ package struct StartupCheck {
     }
 
     private mutating func checkStore() {
-        guard loaded.configuration.store.kind == .sqlite else { return }
-        do throws(StoreError) {
-            try SQLiteStore.examine(loaded.configuration.store.path)
-        } catch {
-            reject("store.path", error.path, allowed: "a writable store file, or a path where one can be created", hint: error.problem)
+        let configuration = loaded.configuration
+        switch configuration.store.kind {
+        case .memory: break
+        case .sqlite:
+            do throws(StoreError) {
+                try SQLiteStore.examine(configuration.store.path)
+            } catch {
+                reject("store.path", error.path, allowed: "a writable store file, or a path where one can be created", hint: error.problem)
+            }
+        case .redis:
+            do throws(StoreError) {
+                _ = try RedisStoreSettings(configuration, node: ULID(high: 0, low: 0))
+            } catch {
+                let key = error.path == configuration.store.passwordFile ? "store.password_file" : "store.tls.ca"
+                reject(key, error.path, allowed: "readable and valid files", hint: error.problem)
+            }
         }
     }
 

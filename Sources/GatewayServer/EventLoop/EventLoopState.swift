@@ -84,7 +84,7 @@ package final class EventLoopState {
         effects.wall = LoopClock.wallMilliseconds()
         effects.upstream = upstreamState
         effects.memoryLeft = memoryLeft
-        if commits != nil, let store = shared.store { effects.rejectsWork = !store.acceptsWork }
+        if commits != nil { effects.rejectsWork = !shared.acceptsWork }
         return true
     }
 

@@ -32,6 +32,11 @@ package final class SharedGateway: Sendable {
     private let mailboxes = Mutex<[any SessionMailbox]>([])
     /// The memory usage of all sessions in bytes, updated by each loop in steps of ``EventLoopState/memoryStep``.
     private let memory = Atomic<Int>(0)
+    /// The number of sessions on other nodes that have upstream calls on this one.
+    let callsOfOthers = Atomic<Int>(0)
+    private let joined = Mutex<SessionCluster?>(nil)
+    /// When the lease of this node ends, in nanoseconds of the monotonic clock. `Int64.max` outside of a cluster.
+    package let lease = NodeLease()
     private let peakMemory = Atomic<Int>(0)
     private let draining = Atomic<Bool>(false)
     private let rejecting = Atomic<Bool>(false)
@@ -47,10 +52,25 @@ package final class SharedGateway: Sendable {
         self.health = health
         self.upstream = upstream
         self.store = store
-        usage = UsageTable(ledger: store == nil ? UsageLedger() : nil)
+        usage =
+            if let source = store as? any UsageSource { UsageTable(source: source) } else {
+                UsageTable(ledger: store == nil ? UsageLedger() : nil)
+            }
         self.archive = archive
         self.audit = audit
         self.tracer = tracer
+    }
+
+    /// The cluster that the gateway has joined; nil when it runs alone.
+    package var cluster: SessionCluster? { joined.withLock { $0 } }
+
+    /// Joins a cluster. Called once, before connections are accepted.
+    package func join(_ cluster: SessionCluster) { joined.withLock { $0 = cluster } }
+
+    /// Whether new work is accepted: false while commits fail, or while this node has no lease.
+    package var acceptsWork: Bool {
+        guard let store else { return true }
+        return store.acceptsWork && lease.isHeld
     }
 
     /// Adds the mailbox of an event loop.
@@ -65,7 +85,7 @@ package final class SharedGateway: Sendable {
 
     var allMailboxes: [any SessionMailbox] { mailboxes.withLock { $0 } }
 
-    func mailbox(_ number: Int) -> (any SessionMailbox)? {
+    package func mailbox(_ number: Int) -> (any SessionMailbox)? {
         mailboxes.withLock { $0.indices.contains(number) ? $0[number] : nil }
     }
 

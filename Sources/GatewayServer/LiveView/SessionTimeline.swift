@@ -59,7 +59,7 @@ package struct SessionTimeline: Sendable, Hashable, Encodable {
         eventsPruned = report.eventsPruned
         turnsPruned = report.turnsPruned
         let texts = withTexts ? Texts(report.lines) : nil
-        let breaks = events.filter { ["disconnected", "resumed", "taken_over", "restored"].contains($0.event) }
+        let breaks = events.filter { ["disconnected", "resumed", "taken_over", "restored", "moved"].contains($0.event) }
         let end = self.now
         // Turns end in another order than they start if several are in flight.
         turns = report.turns.sorted { ($0.startedAt, $0.request) < ($1.startedAt, $1.request) }.map { turn in

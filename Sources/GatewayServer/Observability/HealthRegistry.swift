@@ -20,10 +20,12 @@ package enum HealthPart: String, Sendable, CaseIterable {
     case tokenKeys = "token_keys"
     /// The audit log is written.
     case audit
+    /// The lease of this node holds, in a cluster.
+    case cluster
 
     /// The parts that every gateway has; the others are reported once they are set.
     package static let allCases: [HealthPart] = [.listener, .certificates, .store, .accepting, .configuration, .descriptors, .tokenKeys]
-    static let optional: [HealthPart] = [.audit]
+    static let optional: [HealthPart] = [.audit, .cluster]
 }
 
 /// The state of a part.

@@ -78,7 +78,9 @@ package enum LogTopic: Int, CaseIterable, Sendable {
     /// Proxies: a missing or malformed PROXY header, and peers of `listen.plain` that aren't trusted.
     case proxy
     /// The lines about the lifecycle of each WebSocket and session.
-    case connectionClosed, sessionResumed, sessionDetached, sessionEnded
+    case connectionClosed, sessionResumed, sessionDetached, sessionEnded, sessionLost
     /// The store fails, recovers, deletes reports because it is full, or can't checkpoint its log.
     case storeFailing, storeRecovered, storeFull, storeCheckpoint
+    /// The shared store: sessions that other nodes own, that the store lost, and keys that another program wrote.
+    case storeFenced, storeLost, storeForeign
 }

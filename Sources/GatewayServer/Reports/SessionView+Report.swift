@@ -88,6 +88,7 @@ extension SessionDetails.Event {
         case .detached(let code): (self.event, connectionID, closeCode) = ("disconnected", id, code)
         case .takenOver: (self.event, connectionID) = ("taken_over", id)
         case .restored: self.event = "restored"
+        case .moved: self.event = "moved"
         case .supervised(let command): self.event = command.name
         case .failed(let code): (self.event, self.code, correlationID) = ("error", code.rawValue, id)
         }

@@ -52,7 +52,7 @@ struct TimelineDrawing {
         for event in events {
             switch event.event {
             case "connected", "resumed": since = since ?? event.at
-            case "disconnected", "taken_over", "restored":
+            case "disconnected", "taken_over", "restored", "moved":
                 connected += line(to: event.at)
                 since = nil
             default: errors += "M\(x(event.at)) 35v30"

@@ -12,6 +12,8 @@ extension LocalSessionTable {
         case rejected(ResumeError)
         /// `sessions.max` is reached.
         case full
+        /// The session is on another node and can't be brought here at the moment.
+        case unavailable
     }
 
     /// Transfers the session that a client resumes to this event loop, and detaches it from its connection, if any.
@@ -24,7 +26,9 @@ extension LocalSessionTable {
     ) {
         guard let token = request.token else { return completion(.rejected(.unknown)) }
         switch loop.shared.sessions.find(token) {
-        case .unknown: completion(.rejected(.unknown))
+        case .unknown:
+            guard let cluster = loop.shared.cluster else { return completion(.rejected(.unknown)) }
+            fetch(request, for: client, from: cluster, attemptsLeft: attemptsLeft, completion: completion)
         case .ended: completion(.rejected(.expired))
         case .session(let id, number):
             let local = TransferRequest(id: id, token: token, resume: request, client: client, destination: number)
@@ -51,14 +55,7 @@ extension LocalSessionTable {
     /// - Returns: nil when the session isn't on this loop any more.
     private func release(_ request: TransferRequest) -> Resumption? {
         guard let driver = self[request.id] else { return nil }
-        guard driver.session.credentials.accept(request.token), driver.session.user == request.resume.user else {
-            return .rejected(.unknown)
-        }
-        if driver.session.isExpired(at: loop.clock.now) {
-            if !driver.isAttached { driver.end(.expired) }
-            return .rejected(.expired)
-        }
-        guard !request.resume.isMalformed, driver.session.canResume(after: request.resume.last) else { return .rejected(.badLastSequence) }
+        if let error = rejection(of: request.resume, to: driver) { return .rejected(error) }
         switch loop.shared.sessions.attach(request.id, of: request.client, loop: request.destination) {
         case .attached: break
         case .full: return .full
@@ -68,6 +65,18 @@ extension LocalSessionTable {
         // The store must get this loop's changes of the session before those of the next loop.
         if request.destination != number { loop.submitBatch() }
         return .found(driver, by: request.token)
+    }
+
+    /// Returns why a client can't resume a session; nil if it can. An expired session that is detached ends.
+    func rejection(of request: ResumeRequest, to driver: SessionDriver) -> ResumeError? {
+        guard let token = request.token, driver.session.credentials.accept(token), driver.session.user == request.user else {
+            return .unknown
+        }
+        if driver.session.isExpired(at: loop.clock.now) {
+            if !driver.isAttached { driver.end(.expired) }
+            return .expired
+        }
+        return !request.isMalformed && driver.session.canResume(after: request.last) ? nil : .badLastSequence
     }
 
     /// Requests a session from another loop and calls `completion` on this one.
@@ -88,7 +97,7 @@ extension LocalSessionTable {
             switch home.release(request) {
             case nil: reply(.elsewhere)
             case .rejected(let error): reply(.rejected(error))
-            case .full: reply(.full)
+            case .full, .unavailable: reply(.full)
             case .found(let driver, _):
                 driver.finishOnLoop()
                 home.remove(driver)
@@ -98,13 +107,13 @@ extension LocalSessionTable {
     }
 
     /// Calls `body` when no transfer of this session to this loop is pending: usually immediately.
-    private func afterPendingTransfer(_ id: ULID, _ body: @escaping (LocalSessionTable) -> Void) {
+    func afterPendingTransfer(_ id: ULID, _ body: @escaping (LocalSessionTable) -> Void) {
         guard self[id] == nil, loop.shared.sessions.loop(of: id) == number else { return body(self) }
         afterTransfer(id) { [self] in afterPendingTransfer(id, body) }
     }
 
     /// Handles the requests that waited for the transfer of the session: each one takes the session over from the previous one.
-    private func transferEnded(_ id: ULID) {
+    func transferEnded(_ id: ULID) {
         for body in transferWaiters.removeValue(forKey: id) ?? [] { body() }
     }
 

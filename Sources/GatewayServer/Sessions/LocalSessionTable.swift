@@ -15,6 +15,8 @@ package final class LocalSessionTable {
     var pushDeadlines = PushDeadlines()
     /// The callbacks of requests that wait for the transfer of a session to this loop.
     var transferWaiters: [ULID: [() -> Void]] = [:]
+    /// The sessions that are being handed over to other nodes.
+    var departing: [ULID: SessionDriver] = [:]
 
     package init(loop: EventLoopState) {
         self.loop = loop
@@ -86,7 +88,7 @@ package final class LocalSessionTable {
     ///
     /// - Parameter elapsed: the time since the last check
     func tickDetached(now: Instant, elapsed: Instant.Duration) {
-        let isFailing = loop.shared.store?.acceptsWork == false
+        let isFailing = !loop.shared.acceptsWork
         for driver in drivers.values where !driver.isAttached {
             if isFailing { driver.postponeExpiry(by: elapsed) }
             driver.tickSupervision(now: now)

@@ -71,8 +71,9 @@ package final class SessionDriver {
 
     /// Restores a session from the store. ``resumeRequests()`` forwards its requests in flight again.
     ///
+    /// - Parameter handover: what the records lack, if another node had the session until now
     /// - Throws: if its records are inconsistent.
-    init(restoring stored: StoredSession, in sessions: LocalSessionTable) throws(RecordError) {
+    init(restoring stored: StoredSession, handover: [UInt8]? = nil, in sessions: LocalSessionTable) throws(RecordError) {
         let loop = sessions.loop
         self.loop = loop
         self.sessions = sessions
@@ -80,7 +81,7 @@ package final class SessionDriver {
         coalescer = Coalescer(window: loop.settings.coalesce.nanoseconds)
         session = Session(
             id: stored.id, policy: loop.settings.session, global: loop.shared.global, now: loop.effects.now, wall: loop.effects.wall)
-        try session.restore(stored, effects: &loop.effects)
+        try session.restore(stored, handover: handover, effects: &loop.effects)
         assign(user: session.user)
     }
 

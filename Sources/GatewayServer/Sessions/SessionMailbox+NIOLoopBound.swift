@@ -13,6 +13,18 @@ extension NIOLoopBound: SessionMailbox where Value == LocalSessionTable {
         eventLoop.execute { value.displaced(id) }
     }
 
+    package func depart(_ request: HandOverRequest, reply: @escaping @Sendable (Departure) -> Void) {
+        eventLoop.execute { value.depart(request, reply: reply) }
+    }
+
+    package func finishDeparture(of id: ULID, _ outcome: DepartureOutcome) {
+        eventLoop.execute { value.finishDeparture(of: id, outcome) }
+    }
+
+    package func lose(_ id: ULID, _ loss: SessionLoss) {
+        eventLoop.execute { value.lose(id, loss) }
+    }
+
     package func reportMemoryUsage() {
         eventLoop.execute { value.reportMemoryUsage() }
     }

@@ -11,6 +11,14 @@ package protocol SessionMailbox: Sendable {
     func transfer(_ request: TransferRequest, reply: @escaping @Sendable (TransferReply) -> Void)
     /// Ends a displaced session.
     func displace(_ id: ULID)
+    /// Ends a session on this node for another node of the cluster, in two steps: ``finishDeparture(of:_:)`` follows.
+    ///
+    /// - Parameter reply: called on the loop of the session
+    func depart(_ request: HandOverRequest, reply: @escaping @Sendable (Departure) -> Void)
+    /// Completes or takes back a departure.
+    func finishDeparture(of id: ULID, _ outcome: DepartureOutcome)
+    /// Drops a session that this node doesn't own any more.
+    func lose(_ id: ULID, _ loss: SessionLoss)
     /// Reports the memory usage of the loop's sessions to the running memory reclaim.
     func reportMemoryUsage()
     /// Performs steps of the memory reclaim.

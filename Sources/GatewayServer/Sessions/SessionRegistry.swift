@@ -98,13 +98,19 @@ package final class SessionRegistry: Sendable {
         /// - Returns: the event loop of the session; nil when it isn't registered.
         @discardableResult
         mutating func end(_ id: ULID) -> Int? {
+            guard let entry = forget(id) else { return nil }
+            recordEnded(entry.tokens)
+            return entry.loop
+        }
+
+        @discardableResult
+        mutating func forget(_ id: ULID) -> Entry? {
             removeTokens(of: id)
             used.remove(id)
             unused.remove(id)
             guard let entry = entries.removeValue(forKey: id) else { return nil }
             if entry.isAttached { attached -= 1 }
-            recordEnded(entry.tokens)
-            return entry.loop
+            return entry
         }
 
         /// Ends the detached session to evict for a session of `client`.
@@ -238,6 +244,12 @@ package final class SessionRegistry: Sendable {
     }
 
     package func end(_ id: ULID) { _ = state.withLock { $0.end(id) } }
+
+    /// Removes a session that another gateway has. Unlike those of an ended session, its tokens become unknown here.
+    package func forget(_ id: ULID) { _ = state.withLock { $0.forget(id) } }
+
+    /// The ids of all sessions.
+    package var ids: [ULID] { state.withLock { Array($0.entries.keys) } }
 }
 
 extension SessionRegistry.Limits {

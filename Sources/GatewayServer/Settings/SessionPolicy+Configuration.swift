@@ -30,6 +30,10 @@ extension SessionPolicy {
         claimsFactor = Double(configuration.auth.claimsFactor)
         heartbeatMilliseconds = configuration.heartbeat.interval.clampedMilliseconds
         quotas = configuration.quotas
+        if configuration.store.kind == .redis {
+            storesAudioFrames = false
+            durability = configuration.store.acknowledge.rawValue
+        }
         namedLimits = Self.namedLimits(configuration)
     }
 

@@ -263,7 +263,7 @@ package final class SQLiteStore: SessionStore {
                     arguments: [
                         id.stored, Int(kind.rawValue), Int64(bitPattern: numbers.lowerBound), Int64(bitPattern: numbers.upperBound),
                     ])
-            case .end: break
+            case .end, .tokens: break
             }
         }
         try apply(usage: batch.usage, to: database)

@@ -220,6 +220,10 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     private func resume(_ resumeRequest: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
         state = .resuming
         gate.beginBuffering()
+        if let cluster = loop.shared.cluster {
+            // The request is complete; its session may be on a node whose lease has to end first.
+            connection.deadline = loop.clock.now + .nanoseconds((cluster.patience + .seconds(5)).clampedNanoseconds)
+        }
         sessions.resume(resumeRequest, for: connection.subject) { [self] resumption in
             guard case .resuming = state, context.channel.isActive else {
                 if case .found(let driver, _) = resumption { driver.registerDetached() }
@@ -232,6 +236,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                     open(driver, request: request, limits: loop.settings.webSocket, context: context)
                 case .rejected(let error): begin(request, as: .newAfterFailedResume(error), head: head, context: context)
                 case .full: throw UpgradePolicy.sessionLimit
+                case .unavailable: throw UpgradePolicy.storeUnavailable
                 }
             }
         }

@@ -75,9 +75,8 @@ package struct UpgradePolicy {
         guard !shared.rejectsUpgrades else {
             throw Rejection(.serviceUnavailable, .draining, retryAfter: 1, close: .restart)
         }
-        if case .session = purpose, shared.store?.acceptsWork == false {
-            throw Rejection(
-                .serviceUnavailable, .storeUnavailable, retryAfter: 5, close: .tryAgainLater)
+        if case .session = purpose, !shared.acceptsWork {
+            throw storeUnavailable
         }
     }
 
@@ -100,6 +99,10 @@ package struct UpgradePolicy {
     /// The rejection at 90 % of `sessions.total_memory_budget` when no memory could be reclaimed.
     package static let insufficientMemory = Rejection(
         .serviceUnavailable, .memoryExhausted, retryAfter: 5, close: .tryAgainLater)
+
+    /// The rejection while the store can't commit, or the session's node can't be reached.
+    package static let storeUnavailable = Rejection(
+        .serviceUnavailable, .storeUnavailable, retryAfter: 5, close: .tryAgainLater)
 
     /// The rejection at `sessions.max` or `sessions.max_detached`.
     package static let sessionLimit = Rejection(

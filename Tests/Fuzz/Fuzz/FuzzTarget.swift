@@ -21,6 +21,8 @@ enum Targets {
         ("responses", { ResponsesTarget() }),
         ("calls", { CallsTarget() }),
         ("token", { TokenTarget() }),
+        ("redis", { RedisTarget() }),
+        ("nodes", { NodesTarget() }),
     ]
 
     /// The selected target. It is set once, before libFuzzer's loop, which runs on the same thread.

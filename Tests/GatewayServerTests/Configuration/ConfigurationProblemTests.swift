@@ -21,7 +21,7 @@ struct ConfigurationProblemTests {
                 "--sessions.mx <- --sessions.mx", "PARLEY_OPERATION_TOKEN <- PARLEY_OPERATION_TOKEN",
                 "conections.max <- gateway.yaml:4", "limits <- gateway.yaml:5", "http.allowed_origins <- staging.yaml:2",
                 "sessions.ttl2 <- staging.yaml:5", "listen.address <- gateway.yaml:2", "sessions.ttl <- staging.yaml:4",
-                "tls.certificates <- default", "heartbeat.stale_after <- PARLEY_HEARTBEAT_STALE_AFTER", "store.kind <- PARLEY_STORE_KIND",
+                "tls.certificates <- default", "heartbeat.stale_after <- PARLEY_HEARTBEAT_STALE_AFTER", "store.urls <- default",
             ])
     }
 

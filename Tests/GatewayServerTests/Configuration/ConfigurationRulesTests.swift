@@ -79,13 +79,15 @@ struct ConfigurationRulesTests {
         #expect(try keys(["--operations.address", address]) == [])
     }
 
-    @Test(arguments: [("store.kind", "redis")])
-    func `values that are not available yet are rejected`(name: String, value: String) throws {
-        let found = try configurationProblems(["--\(name)=\(value)"])
-        #expect(found.map(\.key) == [name])
-        #expect(found[0].source == "--\(name)")
-        #expect(found[0].value?.contains(value) == true)
-        #expect(found[0].allowed.contains("not available yet"))
+    @Test func `a Redis store requires URLs that go together, and no other kind does`() throws {
+        #expect(try keys(["--store.kind=redis"]) == ["store.urls"])
+        #expect(try keys(["--store.kind=redis", "--store.urls=redis://a"]) == [])
+        #expect(try keys(["--store.kind=redis", "--store.urls=redis+cluster://a,redis+cluster://b"]) == [])
+        let found = try configurationProblems(["--store.kind=redis", "--store.urls=redis://a,rediss://u:hunter2@b"])
+        #expect(found.map(\.key) == ["store.urls"])
+        #expect(found[0].allowed.contains("the same scheme") && !"\(found[0])".contains("hunter2"))
+        #expect(try keys(["--store.kind=redis", "--store.urls=nonsense"]) == ["store.urls"])
+        #expect(try keys(["--store.urls=redis://a,rediss://b"]) == [])
     }
 
     @Test func `PROXY headers and the listener without TLS require trusted proxies`() throws {
@@ -119,6 +121,25 @@ struct ConfigurationRulesTests {
         #expect(
             try loadConfiguration(["--connections.trusted_proxies=\(proxies)"]).warnings.filter { $0.contains("trusted_proxies") }.count
                 == warnings)
+    }
+
+    @Test func `the listener of a cluster requires authentication and an address for others`() throws {
+        let secret = "--cluster.secret=0123456789abcdef"
+        let files = ["--cluster.tls.certificate=a.pem", "--cluster.tls.key=a.key", "--cluster.tls.ca=ca.pem"]
+        let listen = "--cluster.listen=10.0.0.5:9465"
+        #expect(try keys([listen]) == ["cluster.listen"])
+        #expect(try keys([listen, secret]) == [])
+        #expect(try keys([listen] + files) == [])
+        #expect(try keys([listen, secret] + files) == [])
+        #expect(try keys([listen, secret, files[0]]) == ["cluster.tls.key", "cluster.tls.ca"])
+        #expect(try keys([listen] + files.dropFirst()) == ["cluster.tls.certificate"])
+        for wildcard in ["0.0.0.0:9465", "[::]:9465"] {
+            #expect(try keys(["--cluster.listen=\(wildcard)", secret]) == ["cluster.advertise"])
+            #expect(try keys(["--cluster.listen=\(wildcard)", secret, "--cluster.advertise=10.0.0.5:9465"]) == [])
+            #expect(try keys([listen, secret, "--cluster.advertise=\(wildcard)"]) == ["cluster.advertise"])
+        }
+        #expect(try keys([listen, secret, "--cluster.advertise=10.0.0.5:0"]) == ["cluster.advertise"])
+        #expect(try keys([listen, "--cluster.secret=0123456789abcde"]) == ["cluster.secret"])
     }
 
     @Test func `client certificates require a CA`() throws {

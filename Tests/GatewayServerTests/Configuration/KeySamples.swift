@@ -161,6 +161,27 @@ extension KeySample {
         .init("store.path", "var/parley.sqlite", other: "/var/lib/parley/store", .path),
         .init("store.synchronous", "full", other: "normal", .words("full", "normal", "off")),
         .init("store.max_bytes", "8GiB", other: "1GB", .size),
+        .init(
+            "store.urls", "[]", other: "[redis://a.example:6380/2, redis://b.example]",
+            .init(
+                allowed: [
+                    "", "redis://127.0.0.1:6379", "rediss://[::1]:6380", "redis+sentinel://a:26379/main", "rediss+cluster://a:1",
+                ],
+                rejected: [
+                    "127.0.0.1:6379", "http://a", "redis://", "redis://a:0", "redis://a/x", "redis+sentinel://a", "redis+cluster://a/1",
+                ])),
+        .init(
+            "store.prefix", "parley:", other: "chat-",
+            .init(allowed: ["", "a", String(repeating: "a", count: 64)], rejected: [String(repeating: "a", count: 65), "a b", "{a}"])),
+        .init(
+            "store.user", "", other: "parley",
+            .init(allowed: ["", String(repeating: "a", count: 256)], rejected: [String(repeating: "a", count: 257), "a b"])),
+        .init("store.password_file", "(none)", other: "password.txt", .path),
+        .init("store.acknowledge", "memory", other: "replicas", .words("memory", "disk", "replicas")),
+        .init("store.replicas", "1", other: "2", .init(allowed: ["1", "100"], rejected: ["0", "101", "-1", ""])),
+        .init("store.acknowledge_timeout", "1s", other: "200ms", .duration),
+        .init("store.tls.ca", "(none)", other: "ca.pem", .path),
+        .init("store.tls.certificate", "(none)", other: "a.pem:a.key", .init(allowed: ["a:b"], rejected: ["", "a", "a:", ":b", "a:b:c"])),
         .init("reports.keep", "30d", other: "7d", .duration, live: true),
         .init("reports.content", "full", prod: "metadata", other: "metadata", .words("full", "metadata"), live: true),
         .init("operations.address", "127.0.0.1:9464", other: "127.0.0.2:0", .endpoint),
@@ -178,6 +199,24 @@ extension KeySample {
             .words("trace", "debug", "info", "notice", "warning", "error", "critical"), live: true),
         .init("logging.format", "json", dev: "console", other: "json", .words("json", "console")),
         .init("shutdown.drain", "30s", dev: "2s", other: "10s", .duration),
+        .init(
+            "cluster.listen", "off", other: "off",
+            .init(allowed: ["off"] + Bounds.endpoint.allowed, rejected: ["Off", "on"] + Bounds.endpoint.rejected)),
+        .init(
+            "cluster.advertise", "(none)", other: "10.0.0.5:9465",
+            .init(allowed: ["10.0.0.5:1", "[fd00::1]:65535", "node-1.example:9465"], rejected: Bounds.endpoint.rejected)),
+        .init(
+            "cluster.secret", "(none)", other: "0123456789abcdef",
+            .init(
+                allowed: [String(repeating: "x", count: 16), String(repeating: "x", count: 4096)],
+                rejected: ["", String(repeating: "x", count: 15), String(repeating: "x", count: 4097)])),
+        .init("cluster.tls.certificate", "(none)", other: "node.pem", .path),
+        .init("cluster.tls.key", "(none)", other: "node.key", .path),
+        .init("cluster.tls.ca", "(none)", other: "nodes.pem", .path),
+        .init(
+            "cluster.node", "", other: "a.B_c-9",
+            .init(allowed: ["", "a", String(repeating: "a", count: 64)], rejected: [String(repeating: "a", count: 65), "a b", "ä", "a/b"])),
+        .init("cluster.lease", "5s", other: "1s", .init(allowed: ["1s", "60s", "1m"], rejected: ["999ms", "61s", "0", "5", ""])),
         .init(
             "audit.path", "", other: "var/audit.log",
             .init(allowed: ["", "-", "a", String(repeating: "a", count: 4096)], rejected: [String(repeating: "a", count: 4097), "a\0b"])),

@@ -75,7 +75,11 @@ struct ShippedConfigurationTests {
             "tls.client_ca": "/etc/parley/clients.pem", "operations.token": ConfigurationKey.mask,
             "auth.jwks_file": "/etc/parley/jwks.json", "auth.jwks_url": "https://id.example/.well-known/jwks.json",
             "auth.jwks_ca": "/etc/parley/identity-ca.pem", "auth.minting_key": "ES256:/etc/parley/minting.pem",
-            "tracing.otlp_url": "http://127.0.0.1:4318/",
+            "tracing.otlp_url": "http://127.0.0.1:4318/", "store.password_file": "/etc/parley/credentials/store-password",
+            "store.tls.ca": "/etc/parley/store-ca.pem", "store.tls.certificate": "/etc/parley/store.pem:/etc/parley/store-key.pem",
+            "cluster.advertise": "10.0.0.5:9465",
+            "cluster.secret": ConfigurationKey.mask, "cluster.tls.certificate": "/etc/parley/node.pem",
+            "cluster.tls.key": "/etc/parley/node.key", "cluster.tls.ca": "/etc/parley/nodes.pem",
         ]
         for key in ConfigurationKey.all {
             let origin = try #require(origins.first { $0.key == key.name })

@@ -26,7 +26,7 @@ import Testing
 
     private static func patch(_ json: String) throws -> SessionAnnotationPatch { try SessionAnnotationPatch(json: Array(json.utf8)) }
 
-    /// Runs a test with both archives.
+    /// Runs a test with all archives.
     private func withEach(_ body: (any ReportArchive) async throws -> Void) async throws {
         try await body(MemoryArchive())
         let directory = try TemporaryDirectory()
@@ -34,10 +34,14 @@ import Testing
         try await body(store)
         await store.close()
         withExtendedLifetime(directory) {}
+        let redis = try await RedisStoreHarness()
+        let shared = try await redis.open()
+        try await body(shared)
+        await shared.close()
     }
 
     /// Waits until submitted reports are in the store.
-    private func waitUntilStored(_ archive: any ReportArchive) async { try? await (archive as? SQLiteStore)?.purge() }
+    private func waitUntilStored(_ archive: any ReportArchive) async { try? await (archive as? any SessionStore)?.purge() }
 
     @Test func `reports are stored, listed in the order of their ids, and erased`() async throws {
         try await withEach { (archive) async throws in

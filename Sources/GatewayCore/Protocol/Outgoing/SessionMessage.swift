@@ -28,10 +28,12 @@ package struct SessionMessage: OutgoingMessage {
     package var heartbeatMilliseconds: Int64
     package var limits: [SessionPolicy.NamedLimit]
     package var openAudio: OpenAudio?
+    /// The durability of an acknowledged message: `memory`, `disk` or `replicas`; nil unless gateways share the store.
+    package var durability: String?
 
     package init(
         _ id: ULID, resumeToken: [UInt8], isResumed: Bool, isLost: Bool, resumeError: ResumeError?, lastSequence: UInt64, expiresAt: Int64?,
-        heartbeatMilliseconds: Int64, limits: [SessionPolicy.NamedLimit], openAudio: OpenAudio?
+        heartbeatMilliseconds: Int64, limits: [SessionPolicy.NamedLimit], openAudio: OpenAudio?, durability: String? = nil
     ) {
         self.id = id
         self.resumeToken = resumeToken
@@ -43,6 +45,7 @@ package struct SessionMessage: OutgoingMessage {
         self.heartbeatMilliseconds = heartbeatMilliseconds
         self.limits = limits
         self.openAudio = openAudio
+        self.durability = durability
     }
 
     package var expectedBytes: Int { 512 &+ 48 &* limits.count }
@@ -65,6 +68,7 @@ package struct SessionMessage: OutgoingMessage {
                 writer.member("chunks", openAudio.chunks)
             }
         }
+        if let durability { writer.member("durability", durability) }
         writer.member("protocol", literal: "parley.v1")
     }
 }

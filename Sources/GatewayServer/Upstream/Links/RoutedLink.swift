@@ -193,5 +193,5 @@ extension UpstreamEvent.Content {
         .failure(.responseOverflow, retryAfterMilliseconds: nil, isRetryable: isRetryable)
     }
 
-    fileprivate var isFailure: Bool { if case .failure = self { true } else { false } }
+    var isFailure: Bool { if case .failure = self { true } else { false } }
 }

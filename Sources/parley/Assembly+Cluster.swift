@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import GatewayCore
+import GatewayServer
+import GatewayTLS
+import Logging
+import NIOCore
+import ServiceLifecycle
+
+/// The cluster that gateways with a shared store form.
+extension Assembly {
+    /// Joins the cluster: announces this node, and prepares the links to the others.
+    ///
+    /// - Returns: nil unless the store is shared
+    static func joinCluster(
+        _ configuration: GatewayConfiguration, store: (any SessionStore)?, shared: SharedGateway, health: HealthRegistry,
+        group: any EventLoopGroup
+    ) async throws -> SessionCluster? {
+        guard let store = store as? any SharedStore else { return nil }
+        let logger = Logger(label: "parley.cluster")
+        let settings = configuration.cluster
+        var links = NodeLinkSettings(node: store.node, security: try security(settings), listen: settings.listen)
+        // A node that doesn't answer while its lease lasts is gone afterwards.
+        let lease = settings.lease.clampedNanoseconds
+        links.pingInterval = .nanoseconds(min(1_000_000_000, lease / 5))
+        links.connectTimeout = .nanoseconds(min(5_000_000_000, lease))
+        links.handshakeTimeout = links.connectTimeout
+        let nodes = NodeLinks(links, group: group, logger: logger)
+        let listening = try await nodes.start()
+        let address = settings.advertise ?? listening
+        let record = NodeRecord(
+            name: settings.node.isEmpty ? "\(store.node)" : settings.node, id: store.node, address: address?.description ?? "",
+            started: LoopClock.wallMilliseconds())
+        let directory = NodeDirectory(
+            record, lease: settings.lease, held: shared.lease, store: store, health: health, logger: logger,
+            load: { shared.sessions.attached + shared.sessions.detached }, verify: { await store.verifyOwnership() },
+            replaced: { shared.cluster?.loseAll() })
+        let cluster = SessionCluster(
+            directory: directory, store: store, links: nodes, registry: shared.sessions,
+            mailbox: { shared.mailbox($0) }, logger: logger)
+        try await directory.start()
+        shared.join(cluster)
+        return cluster
+    }
+
+    /// The services of the cluster. They stop after the gateway.
+    static func services(of cluster: SessionCluster?) -> [ServiceGroupConfiguration.ServiceConfiguration] {
+        guard let cluster else { return [] }
+        return [.init(service: cluster.directory), .init(service: cluster.links)]
+    }
+
+    /// Leaves the cluster once everything is committed: other nodes can then claim the sessions at once.
+    static func leave(_ cluster: SessionCluster?) async {
+        guard let cluster else { return }
+        try? await cluster.store.purge()
+        await cluster.directory.leave()
+    }
+
+    private static func security(_ settings: ConfigurationSection.Cluster) throws -> NodeLinkSecurity {
+        if settings.usesTLS, let certificate = settings.certificate, let key = settings.key, let authority = settings.authority {
+            return try NodeLinkSecurity(
+                secret: settings.secret.map { Array($0.utf8) },
+                certificate: TLSSettings.Certificate(certificate: certificate, key: key), authority: authority,
+                now: LoopClock.wallMilliseconds() / 1000)
+        }
+        if let secret = settings.secret { return NodeLinkSecurity(secret: Array(secret.utf8)) }
+        // Without a listener no node can connect, and none accepts this secret.
+        var generator = SystemRandomNumberGenerator()
+        return NodeLinkSecurity(secret: (0..<32).map { _ in generator.next() })
+    }
+}
