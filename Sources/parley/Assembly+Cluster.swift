@@ -2,7 +2,6 @@
 
 import GatewayCore
 import GatewayServer
-import GatewayTLS
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -19,7 +18,8 @@ extension Assembly {
         guard let store = store as? any SharedStore else { return nil }
         let logger = Logger(label: "parley.cluster")
         let settings = configuration.cluster
-        var links = NodeLinkSettings(node: store.node, security: try security(settings), listen: settings.listen)
+        var links = NodeLinkSettings(
+            node: store.node, security: try NodeLinkSecurity(settings, now: LoopClock.wallMilliseconds() / 1000), listen: settings.listen)
         // A node that doesn't answer while its lease lasts is gone afterwards.
         let lease = settings.lease.clampedNanoseconds
         links.pingInterval = .nanoseconds(min(1_000_000_000, lease / 5))
@@ -54,18 +54,5 @@ extension Assembly {
         guard let cluster else { return }
         try? await cluster.store.purge()
         await cluster.directory.leave()
-    }
-
-    private static func security(_ settings: ConfigurationSection.Cluster) throws -> NodeLinkSecurity {
-        if settings.usesTLS, let certificate = settings.certificate, let key = settings.key, let authority = settings.authority {
-            return try NodeLinkSecurity(
-                secret: settings.secret.map { Array($0.utf8) },
-                certificate: TLSSettings.Certificate(certificate: certificate, key: key), authority: authority,
-                now: LoopClock.wallMilliseconds() / 1000)
-        }
-        if let secret = settings.secret { return NodeLinkSecurity(secret: Array(secret.utf8)) }
-        // Without a listener no node can connect, and none accepts this secret.
-        var generator = SystemRandomNumberGenerator()
-        return NodeLinkSecurity(secret: (0..<32).map { _ in generator.next() })
     }
 }

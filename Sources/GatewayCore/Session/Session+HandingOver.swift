@@ -4,6 +4,17 @@
 extension Session {
     private static let handoverVersion: UInt8 = 1
 
+    /// The requests in flight, oldest first.
+    package var requestKeys: [RequestKey] { inFlight.map(\.key) }
+
+    /// The tariffs of the requests in flight whose usage is charged.
+    package var requestTariffs: [(RequestKey, RouteTariff)] {
+        inFlight.compactMap { request in request.charge?.tariff.map { (request.key, $0) } }
+    }
+
+    /// Bytes sent to the upstreams that they haven't consumed yet.
+    package var upstreamQueueBytes: Int { inFlight.queuedBytes }
+
     /// Appends what the stored records lack: the unstored messages, and the state of the requests in flight, which continue on this
     /// gateway. The session must be detached and stored.
     ///

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import GatewayCore
-import Logging
 import NIOCore
 
 /// Sessions that move between the nodes of a cluster.
@@ -20,7 +19,7 @@ extension LocalSessionTable {
                 let (table, completion) = bound.value
                 switch arrival {
                 case .session(let stored, let handover, let stream):
-                    let isRestored = table.receive(stored, handover, stream)
+                    let isRestored = table.restore(stored, handover: handover, over: stream)
                     cluster.arrived(stored.id)
                     guard isRestored else { return completion(.rejected(.unknown)) }
                     table.resume(request, for: client, attemptsLeft: attemptsLeft - 1, completion: completion)
@@ -30,26 +29,6 @@ extension LocalSessionTable {
                 }
             }
         }
-    }
-
-    /// Restores a session that this node has claimed, or that was handed over to it.
-    ///
-    /// - Returns: false if its records can't be read. The session is discarded then.
-    private func receive(_ stored: StoredSession, _ handover: [UInt8]?, _ stream: NodeStream?) -> Bool {
-        var isRestored = false
-        loop.withInput {
-            do throws(RecordError) {
-                let driver = try SessionDriver(restoring: stored, handover: handover, in: self)
-                driver.resumeRequests(over: stream, isHandedOver: handover != nil)
-                isRestored = true
-            } catch {
-                loop.logger.error("stored session unreadable; discarded", metadata: ["session_id": "\(stored.id)"])
-                stream?.close(.fault)
-                loop.effects.batch?.end(stored.id, tokens: [])
-                loop.scheduleCommit()
-            }
-        }
-        return isRestored
     }
 
     // MARK: Leaving

@@ -56,21 +56,29 @@ package final class LocalSessionTable {
     /// Restores sessions from the store.
     ///
     /// - Returns: the number of sessions that could be read.
-    package func restore(_ stored: [StoredSession]) -> Int {
-        var restored = 0
-        for entry in stored {
-            loop.withInput {
-                do throws(RecordError) {
-                    try SessionDriver(restoring: entry, in: self).resumeRequests()
-                    restored += 1
-                } catch {
-                    loop.logger.error("stored session unreadable; discarded", metadata: ["session_id": "\(entry.id)"])
-                    loop.effects.batch?.end(entry.id, tokens: [])
-                    loop.scheduleCommit()
-                }
+    package func restore(_ stored: [StoredSession]) -> Int { stored.count { restore($0) } }
+
+    /// Restores a session from the store; one that can't be read is discarded.
+    ///
+    /// - Parameters:
+    ///   - handover: what the records lack, if another node had the session until now
+    ///   - stream: the calls in flight of a session that was handed over
+    /// - Returns: whether the session could be read
+    func restore(_ stored: StoredSession, handover: [UInt8]? = nil, over stream: NodeStream? = nil) -> Bool {
+        var isRestored = false
+        loop.withInput {
+            do throws(RecordError) {
+                let driver = try SessionDriver(restoring: stored, handover: handover, in: self)
+                driver.resumeRequests(over: stream, isHandedOver: handover != nil)
+                isRestored = true
+            } catch {
+                loop.logger.error("stored session unreadable; discarded", metadata: ["session_id": "\(stored.id)"])
+                stream?.close(.fault)
+                loop.effects.batch?.end(stored.id, tokens: [])
+                loop.scheduleCommit()
             }
         }
-        return restored
+        return isRestored
     }
 
     /// Ends a displaced session on its event loop.

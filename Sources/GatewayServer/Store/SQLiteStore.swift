@@ -37,7 +37,7 @@ package final class SQLiteStore: SessionStore {
     private let state = Mutex(State())
     let isFailing = Atomic<Bool>(false)
     let measured = Mutex(StoreMetrics())
-    let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(60)))
+    let lines: StoreLog
     let thread: NIOThreadPool
     let path: String
     /// Device and inode of the opened file.
@@ -62,6 +62,7 @@ package final class SQLiteStore: SessionStore {
     {
         self.health = health
         self.logger = logger
+        lines = StoreLog(logger)
         self.path = path
         Self.warnOfDamage(path, logger: logger)
         try Self.prepareFile(path)
@@ -200,11 +201,11 @@ package final class SQLiteStore: SessionStore {
                 measured.withLock { $0.errors &+= 1 }
                 if (error as? DatabaseError)?.resultCode == .SQLITE_FULL, !isDiskFull {
                     if evictReports() {
-                        log(.warning, as: .storeFull, "the store is full: evicting the oldest reports", ["path": "\(path)"])
+                        lines.log(.warning, as: .storeFull, "the store is full: evicting the oldest reports", ["path": "\(path)"])
                         continue
                     }
                     if waiting.contains(where: { $0.report != nil }) {
-                        log(
+                        lines.log(
                             .warning, as: .storeFull, "the store is full: dropping reports of ended sessions",
                             ["path": "\(path)"])
                         dropReports(in: &waiting)
@@ -275,7 +276,7 @@ package final class SQLiteStore: SessionStore {
     /// of the file stays free for reuse.
     package func sweep() {
         thread.submit { [self] _ in
-            logSuppressed()
+            lines.logSuppressed()
             guard isFileInPlace() else { return }
             removeExpiredRows()
             checkpoint()
@@ -294,7 +295,7 @@ package final class SQLiteStore: SessionStore {
         do {
             try database.writeWithoutTransaction { _ = try Row.fetchOne($0, sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
         } catch {
-            log(
+            lines.log(
                 .warning, as: .storeCheckpoint, "the store's write-ahead log can't be checkpointed",
                 ["error": "\(StoreError(error, path: path))"])
         }

@@ -57,8 +57,9 @@ package struct NodeLinkSecurity: Sendable {
     package init(_ configuration: ConfigurationSection.Cluster, now: Int64) throws(TLSConfigurationError) {
         let secret = configuration.secret.map { Array($0.utf8) }
         guard let certificate = configuration.certificate, let key = configuration.key, let authority = configuration.authority else {
-            // The rules of the configuration require one of both: an empty secret would never be accepted.
-            self.init(secret: secret ?? [])
+            // A node without a listener needs neither, and dials others in vain: nobody has this secret.
+            var generator = SystemRandomNumberGenerator()
+            self.init(secret: secret ?? (0..<32).map { _ in generator.next() })
             return
         }
         try self.init(

@@ -103,7 +103,7 @@ extension RedisCommitter {
             return .done
         case ("OOM", .report(let id)):
             status.reports.withLock { $0[id] = nil }
-            status.log(
+            status.lines.log(
                 .warning, as: .storeFull, "the store is full: dropping reports of ended sessions", ["path": "\(status.name)"])
             return .done
         default:
@@ -127,9 +127,9 @@ extension RedisCommitter {
         owned.drop(id, now: LoopClock.monotonicNanoseconds())
         switch loss {
         case .fenced:
-            status.log(.warning, as: .storeFenced, "session dropped: another node owns it", ["session_id": "\(id)"])
+            status.lines.log(.warning, as: .storeFenced, "session dropped: another node owns it", ["session_id": "\(id)"])
         case .gone:
-            status.log(.error, as: .storeLost, "session dropped: the store lost it", ["session_id": "\(id)"])
+            status.lines.log(.error, as: .storeLost, "session dropped: the store lost it", ["session_id": "\(id)"])
         }
         onLoss(id, loss)
     }
@@ -142,7 +142,7 @@ extension RedisCommitter {
 
     private func reportForeignKey(_ key: [UInt8]?) {
         status.measured.withLock { $0.errors &+= 1 }
-        status.log(
+        status.lines.log(
             .error, as: .storeForeign, "a key of the store has another type; its changes are dropped",
             ["key": "\(key.map { String(decoding: $0, as: UTF8.self) } ?? "unknown")"])
     }

@@ -137,7 +137,7 @@ package final class RedisStore: SharedStore {
     /// The id of this process, as the owner of its sessions.
     package var node: ULID { settings.node }
 
-    package func sweep() { status.logSuppressed() }
+    package func sweep() { status.lines.logSuppressed() }
 
     package func purge() async throws {
         guard await barrier() else { throw temporaryError() }

@@ -16,13 +16,14 @@ final class RedisStoreStatus: Sendable {
     let measured = Mutex(StoreMetrics())
     /// Reports that aren't committed yet.
     let reports = Mutex<[ULID: SessionReport]>([:])
-    private let throttle = Mutex(LogThrottle<LogTopic>(lines: 5, per: .seconds(60)))
+    let lines: StoreLog
     private let problem = Mutex<RedisProblem?>(nil)
 
     init(name: String, health: HealthRegistry, logger: Logger) {
         self.name = name
         self.health = health
         self.logger = logger
+        lines = StoreLog(logger)
     }
 
     /// The current problem; nil while commits succeed.
@@ -37,7 +38,7 @@ final class RedisStoreStatus: Sendable {
         }
         let error = StoreError(path: name, problem: problem.text, isTemporary: problem.isTemporary)
         if before?.cause != problem.cause {
-            log(
+            lines.log(
                 .error, as: .storeFailing, "commits to the store fail; retrying",
                 ["error": "\(error)", "cause": "\(problem.cause.rawValue)"])
         }
@@ -49,24 +50,7 @@ final class RedisStoreStatus: Sendable {
         problem.withLock { $0 = nil }
         health.set(.store, .ready)
         guard isFailing.exchange(false, ordering: .relaxed) else { return }
-        log(.notice, as: .storeRecovered, "commits to the store succeed again")
-    }
-
-    func log(_ level: Logger.Level, as topic: LogTopic, _ message: Logger.Message, _ metadata: Logger.Metadata = [:]) {
-        guard
-            case .write(let suppressed) = throttle.withLock({ $0.admit(topic, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) }
-            )
-        else { return }
-        var metadata = metadata
-        if suppressed > 0 { metadata["suppressed"] = .stringConvertible(suppressed) }
-        logger.log(level: level, message, metadata: metadata)
-    }
-
-    /// Logs the counts of suppressed lines that no later line has reported.
-    func logSuppressed() {
-        for (topic, suppressed) in throttle.withLock({ $0.collect(now: Instant(nanoseconds: LoopClock.monotonicNanoseconds())) }) {
-            logger.info("log lines suppressed", metadata: ["topic": "\(topic)", "suppressed": .stringConvertible(suppressed)])
-        }
+        lines.log(.notice, as: .storeRecovered, "commits to the store succeed again")
     }
 
     /// Copies the metrics.
