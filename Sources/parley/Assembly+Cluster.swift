@@ -12,8 +12,8 @@ extension Assembly {
     ///
     /// - Returns: nil unless the store is shared
     static func joinCluster(
-        _ configuration: GatewayConfiguration, store: (any SessionStore)?, shared: SharedGateway, health: HealthRegistry,
-        group: any EventLoopGroup
+        _ configuration: GatewayConfiguration, store: (any SessionStore)?, shared: SharedGateway, tokens: TokenAuthority,
+        health: HealthRegistry, group: any EventLoopGroup
     ) async throws -> SessionCluster? {
         guard let store = store as? any SharedStore else { return nil }
         let logger = Logger(label: "parley.cluster")
@@ -35,10 +35,17 @@ extension Assembly {
             record, lease: settings.lease, held: shared.lease, store: store, health: health, logger: logger,
             load: { shared.sessions.attached + shared.sessions.detached }, verify: { await store.verifyOwnership() },
             replaced: { shared.cluster?.loseAll() })
+        let access = ClusterAccess(
+            directory: directory, store: store, links: nodes, users: shared.access.users, tokens: tokens, usage: shared.usage,
+            logger: logger)
         let cluster = SessionCluster(
-            directory: directory, store: store, links: nodes, registry: shared.sessions,
+            directory: directory, store: store, links: nodes, access: access, registry: shared.sessions,
             mailbox: { shared.mailbox($0) }, logger: logger)
         try await directory.start()
+        let units = UnitStock(store)
+        shared.global.share(units)
+        units.fill(
+            for: SessionPolicy(configuration).global, now: Instant(nanoseconds: LoopClock.monotonicNanoseconds()))
         shared.join(cluster)
         return cluster
     }
@@ -46,7 +53,7 @@ extension Assembly {
     /// The services of the cluster. They stop after the gateway.
     static func services(of cluster: SessionCluster?) -> [ServiceGroupConfiguration.ServiceConfiguration] {
         guard let cluster else { return [] }
-        return [.init(service: cluster.directory), .init(service: cluster.links)]
+        return [.init(service: cluster.directory), .init(service: cluster.links), .init(service: cluster.access)]
     }
 
     /// Leaves the cluster once everything is committed: other nodes can then claim the sessions at once.

@@ -9,6 +9,15 @@ import NIOCore
 extension Assembly {
     typealias Store = any SessionStore & ReportArchive & UsageArchive
 
+    /// Returns the key of the shared store that signs minted tokens if none is configured; nil without such a store.
+    static func storedKey(_ configuration: GatewayConfiguration, in store: (any SessionStore)?) async throws -> GeneratedTokenKey? {
+        let auth = configuration.auth
+        guard let store = store as? any SharedStore, auth.mode == .jwt, auth.secrets.isEmpty, auth.mintingKey == nil else { return nil }
+        let proposed = try GeneratedTokenKey()
+        let stored = try await store.mintingKey(proposing: proposed.keyID, pem: proposed.pem)
+        return try GeneratedTokenKey(keyID: stored.keyID, pem: stored.pem)
+    }
+
     /// Opens the store; returns nil if sessions are kept in memory.
     static func openStore(
         _ configuration: GatewayConfiguration, health: HealthRegistry, group: any EventLoopGroup

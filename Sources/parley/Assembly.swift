@@ -91,7 +91,10 @@ enum Assembly {
         let archive: any ReportArchive = store ?? MemoryArchive()
         let (tracer, exporter) = tracing(configuration)
         let upstreams = try UpstreamRegistry(configuration, group: group, tracer: tracer, logger: Logger(label: "parley.upstream"))
-        let access = try ClientAccess(configuration, health: health, logger: Logger(label: "parley.access")) { change in
+        let access = try ClientAccess(
+            configuration, health: health, logger: Logger(label: "parley.access"), shared: store as? any SharedStore,
+            generated: try await storedKey(configuration, in: store)
+        ) { change in
             var batch = StoreBatch()
             batch.add(change)
             store?.submit(batch, committed: {})
@@ -103,7 +106,8 @@ enum Assembly {
             sessions: SessionRegistry(limits: SessionRegistry.Limits(configuration)), health: health, upstream: upstreams,
             access: access.control, store: store, archive: archive, audit: audit,
             tracer: tracer)
-        let cluster = try await joinCluster(configuration, store: store, shared: shared, health: health, group: group)
+        let cluster = try await joinCluster(
+            configuration, store: store, shared: shared, tokens: access.tokens, health: health, group: group)
         let operationsBound = Latch()
         let gateway = try await Gateway(
             configuration: configuration, tls: tls, shared: shared, group: group, logger: Logger(label: "parley.listener"),
@@ -147,7 +151,8 @@ enum Assembly {
             },
             sessions: sessions, usage: usage,
             reload: { await configurationService.reload(because: "operations API") }, drain: { await gateway.beginDrain() },
-            configuration: { try configurationService.json() }, resetUpstream: { upstreams.reset($0) }, access: access.operations,
+            configuration: { try configurationService.json() }, resetUpstream: { upstreams.reset($0) },
+            access: access.operations(cluster?.access),
             features: figures.features + pushFeatures(gateway, configurationService) + [
                 metrics(gateway, shared: shared, tls: tls, logs: logs, started: started), .liveView(sessions: sessions, taps: gateway),
                 .console, .audit(audit),

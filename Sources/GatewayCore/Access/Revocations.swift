@@ -49,6 +49,19 @@ package struct Revocations: Sendable, Equatable {
         return entry
     }
 
+    /// Adds a revocation of another node, unless it is known. The later times are kept.
+    ///
+    /// - Returns: whether more tokens are revoked than before
+    package mutating func merge(_ entry: Entry, now: Int64) throws(Full) -> Bool {
+        let current = entries[entry.user]
+        let merged = Entry(
+            user: entry.user, before: max(entry.before, current?.before ?? entry.before),
+            until: max(entry.until, current?.until ?? entry.until))
+        guard merged != current else { return false }
+        try insert(merged, now: now)
+        return merged.before != current?.before
+    }
+
     /// Adds an entry that was stored.
     package mutating func insert(_ entry: Entry, now: Int64) throws(Full) {
         if entries[entry.user] == nil, entries.count >= maximumCount {

@@ -35,6 +35,11 @@ package struct Rate: Sendable {
         return Rate(nanosecondsPerUnit: nanosecondsPerUnit / factor, burst: burst)
     }
 
+    /// The units of the burst, at least 1; 0 without a limit.
+    package var burstUnits: Int64 {
+        isUnlimited ? 0 : max(1, Int64(min(Double(burst.nanoseconds) / nanosecondsPerUnit, 1e15).rounded()))
+    }
+
     package var isUnlimited: Bool { nanosecondsPerUnit == 0 }
 
     /// Returns the time that `units` take at the sustained rate.

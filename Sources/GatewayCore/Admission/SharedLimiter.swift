@@ -40,11 +40,27 @@ package struct AtomicLimiter: ~Copyable, Sendable {
 }
 
 /// The limiter of all sessions on all event loops (`limits.global_per_second`).
+///
+/// Alone, a gateway limits by itself. Gateways with a shared store spend units that the store has granted to them in advance (see
+/// ``share(_:)``), so that a message waits for nothing: the limit is exact but for the units that each gateway has in stock.
 package final class SharedLimiter: Sendable {
     private let limiter = AtomicLimiter()
+    private let shared = Mutex<UnitStock?>(nil)
+    private let isShared = Atomic<Bool>(false)
 
     package init() {}
 
     /// Admits one unit, or returns how long to wait.
-    package func admit(at rate: Rate, now: Instant) -> Instant.Duration? { limiter.admit(1, at: rate, now: now) }
+    package func admit(at rate: Rate, now: Instant) -> Instant.Duration? {
+        guard !rate.isUnlimited else { return nil }
+        guard isShared.load(ordering: .relaxed) else { return limiter.admit(1, at: rate, now: now) }
+        // The stock is set once, so the lock is never held for long.
+        return shared.withLock { $0 }?.admit(at: rate, now: now)
+    }
+
+    /// Admits units from a stock from now on. Called once, before connections are accepted.
+    package func share(_ stock: UnitStock) {
+        shared.withLock { $0 = stock }
+        isShared.store(true, ordering: .relaxed)
+    }
 }

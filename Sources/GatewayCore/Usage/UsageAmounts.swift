@@ -96,6 +96,9 @@ package struct PeriodUsage: Sendable, Hashable {
         if day.monthStart == today.monthStart { month += amounts }
     }
 
+    /// Replaces negative amounts by 0.
+    mutating func removeDebts() { (day, month) = (day.nonNegative, month.nonNegative) }
+
     /// Begins a new day, or a new month, if `today` is in one.
     mutating func advance(to today: UTCDay) {
         // A day before the current one means that the clock was set back. By one day it may go at midnight, which is ignored; after a

@@ -45,6 +45,9 @@ package final class UsageTable: Sendable {
         }
     }
 
+    /// Returns the account of a user; nil if there is none.
+    package func known(_ user: String) -> UserAccount? { state.withLock { $0.accounts[user] } }
+
     /// Adds the usage of a user before the start of the process. Called once for each user, before sessions are restored.
     package func restore(_ usage: PeriodUsage, of user: String) {
         state.withLock { $0.accounts[user] = UserAccount(user: user, ledger: ledger, usage: usage) }

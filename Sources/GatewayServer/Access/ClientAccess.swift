@@ -12,16 +12,22 @@ package struct ClientAccess: Sendable {
     /// A service: fetches the JWK sets.
     package let keySets: JWKSetSource
     private let logger: Logger
+    /// Whether the generated key survives a restart, because a shared store has it.
+    private let keepsGeneratedKey: Bool
 
     /// Reads the configured keys and the file of the JWK set. Fails with all problems at once.
     ///
-    /// - Parameter store: called with each change that has to survive a restart, on the thread of the change; must not block
+    /// - Parameters:
+    ///   - shared: the accounts that this gateway shares with others; nil if it has its own
+    ///   - generated: the key that signs minted tokens if none is configured; nil to make one
+    ///   - store: called with each change that has to survive a restart, on the thread of the change; must not block
     package init(
-        _ configuration: GatewayConfiguration, health: HealthRegistry, logger: Logger,
-        store: @escaping @Sendable (AccountChange) -> Void = { _ in }
+        _ configuration: GatewayConfiguration, health: HealthRegistry, logger: Logger, shared: (any SharedAccounts)? = nil,
+        generated: GeneratedTokenKey? = nil, store: @escaping @Sendable (AccountChange) -> Void = { _ in }
     ) throws {
-        let tokens = try TokenAuthority(TokenSettings(configuration), generated: GeneratedTokenKey(), store: store)
+        let tokens = try TokenAuthority(TokenSettings(configuration), generated: generated ?? GeneratedTokenKey(), store: store)
         self.logger = logger
+        keepsGeneratedKey = generated != nil
         let keySets = JWKSetSource(JWKSetSettings(configuration), health: health, logger: logger) { keys in
             tokens.replaceKeySet(keys.map { KeyRing.Entry(keyID: $0.id, $0.key) })
         }
@@ -29,14 +35,38 @@ package struct ClientAccess: Sendable {
             mode: configuration.auth.mode, users: UserConnections(policy: UserConnections.Policy(configuration)),
             verify: { tokens.verify($0, now: $1) },
             refreshKeys: { completion in keySets.requestRefresh { _ in completion() } },
-            spend: { tokens.spend($0, now: LoopClock.wallMilliseconds()) }, refund: { tokens.refund($0) })
+            spend: { grant, completion in
+                if let shared { return Self.spend(grant, rules: tokens.rules, in: shared, logger: logger, completion) }
+                completion(tokens.spend(grant, now: LoopClock.wallMilliseconds()) ? .spent : .exhausted)
+            },
+            refund: { grant in
+                guard let shared else { return tokens.refund(grant) }
+                if grant.uses > 0, let id = grant.tokenID { shared.refund(id) }
+            })
         self.tokens = tokens
         self.keySets = keySets
         warn(configuration, logger: logger)
     }
 
+    /// Spends a use of a token over all nodes. Ends after the time-out of the store's commands at the latest.
+    private static func spend(
+        _ grant: Grant, rules: TokenRules, in shared: any SharedAccounts, logger: Logger,
+        _ completion: @escaping @Sendable (AccessControl.Spending) -> Void
+    ) {
+        guard grant.uses > 0, let id = grant.tokenID else { return completion(.spent) }
+        Task {
+            do throws(StoreError) {
+                let spent = try await shared.spend(id, of: grant.uses, until: grant.expiresAt &+ rules.leeway)
+                completion(spent == nil ? .exhausted : .spent)
+            } catch {
+                logger.debug("a use of a token can't be spent", metadata: ["error": "\(error)"])
+                completion(.unavailable)
+            }
+        }
+    }
+
     private func warn(_ configuration: GatewayConfiguration, logger: Logger) {
-        guard configuration.auth.mode == .jwt, tokens.usesGeneratedKey else { return }
+        guard configuration.auth.mode == .jwt, tokens.usesGeneratedKey, !keepsGeneratedKey else { return }
         logger.warning(
             "minted tokens are signed with a key generated at start; they become invalid when the gateway restarts",
             metadata: ["remedy": "set auth.secret or auth.minting_key"])
@@ -57,12 +87,15 @@ package struct ClientAccess: Sendable {
     }
 
     /// The operations on tokens for the operations listener.
-    package var operations: AccessOperations {
+    ///
+    /// - Parameter cluster: the nodes that have connections of the same users; nil if there are no others
+    package func operations(_ cluster: ClusterAccess?) -> AccessOperations {
         AccessOperations(
             mint: { [tokens] request throws(TokenRequest.Fault) in try tokens.mint(request, now: LoopClock.wallMilliseconds()) },
             revoke: { [tokens, control] user, before throws(Revocations.Full) in
-                try tokens.revoke(user, before: before, now: LoopClock.wallMilliseconds())
-                return control.users.revoke(user, before: before)
+                let entry = try tokens.revoke(user, before: before, now: LoopClock.wallMilliseconds())
+                let closed = control.users.revoke(user, before: before)
+                return closed + (await cluster?.announce(entry) ?? 0)
             })
     }
 }

@@ -162,11 +162,22 @@ package final class TokenAuthority: Sendable {
     // MARK: Revocation
 
     /// Revokes the user's tokens that were issued at or before a time, and those without `iat`. Fails when too many users are revoked.
-    package func revoke(_ user: String, before: Int64, now: Int64) throws(Revocations.Full) {
+    ///
+    /// - Returns: the revocation in force
+    @discardableResult
+    package func revoke(_ user: String, before: Int64, now: Int64) throws(Revocations.Full) -> Revocations.Entry {
         let entry = try state.withLock { state throws(Revocations.Full) in
             try state.revocations.revoke(user, before: before, rules: state.rules, now: now)
         }
         store(.revoke(entry))
+        return entry
+    }
+
+    /// Adds a revocation of another node.
+    ///
+    /// - Returns: whether more tokens are revoked than before
+    package func merge(_ revocation: Revocations.Entry, now: Int64) throws(Revocations.Full) -> Bool {
+        try state.withLock { state throws(Revocations.Full) in try state.revocations.merge(revocation, now: now) }
     }
 
     /// Restores what was stored, without the entries that have expired.

@@ -22,6 +22,7 @@ extension LocalSessionTable {
                     let isRestored = table.restore(stored, handover: handover, over: stream)
                     cluster.arrived(stored.id)
                     guard isRestored else { return completion(.rejected(.unknown)) }
+                    cluster.access.refreshUsage(of: table[stored.id]?.session.user)
                     table.resume(request, for: client, attemptsLeft: attemptsLeft - 1, completion: completion)
                 case .here: table.resume(request, for: client, attemptsLeft: attemptsLeft - 1, completion: completion)
                 case .rejected(let error): completion(.rejected(error))

@@ -10,6 +10,7 @@ package final class SessionCluster: Sendable {
     /// The kinds of requests between nodes.
     enum RequestKind: UInt8 {
         case handOver = 1
+        case userNotice = 10
     }
 
     /// The outcome of ``bring(_:)``.
@@ -37,6 +38,7 @@ package final class SessionCluster: Sendable {
     package let directory: NodeDirectory
     package let store: any SharedStore
     package let links: NodeLinks
+    package let access: ClusterAccess
     private let registry: SessionRegistry
     /// The loops of the sessions, by their number.
     private let mailbox: @Sendable (Int) -> (any SessionMailbox)?
@@ -52,12 +54,13 @@ package final class SessionCluster: Sendable {
     private static let maximumStreams = 1024
 
     package init(
-        directory: NodeDirectory, store: any SharedStore, links: NodeLinks, registry: SessionRegistry,
+        directory: NodeDirectory, store: any SharedStore, links: NodeLinks, access: ClusterAccess, registry: SessionRegistry,
         mailbox: @escaping @Sendable (Int) -> (any SessionMailbox)?, logger: Logger
     ) {
         self.directory = directory
         self.store = store
         self.links = links
+        self.access = access
         self.registry = registry
         self.mailbox = mailbox
         self.logger = logger
@@ -199,6 +202,7 @@ package final class SessionCluster: Sendable {
         case .handOver:
             guard let request = try? HandOverRequest(record: message) else { return [] }
             return await handOver(request, to: node).record
+        case .userNotice: return access.answer(message)
         case nil: return []
         }
     }

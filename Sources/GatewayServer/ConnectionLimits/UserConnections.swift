@@ -33,12 +33,15 @@ package final class UserConnections: Sendable {
         /// The claim `iat` of the connection's token, in Unix milliseconds; nil without one.
         var issuedAt: Int64?
         let close: @Sendable (Reason) -> Void
+        /// Whether the shared store counts the connection.
+        var isShared = false
     }
 
     private struct State {
         var policy: Policy
         /// The connections of each user, the oldest first.
         var users: [String: [Entry]] = [:]
+        var shared: (any SharedAccounts)?
     }
 
     private let state: Mutex<State>
@@ -49,6 +52,9 @@ package final class UserConnections: Sendable {
         get { state.withLock { $0.policy } }
         set { state.withLock { $0.policy = newValue } }
     }
+
+    /// Leaves the limit to a shared store. Called once, before connections are accepted.
+    package func share(_ shared: any SharedAccounts) { state.withLock { $0.shared = shared } }
 
     /// Admits a connection and counts it until ``release(_:of:)``. Above the limit the user's oldest connections are closed, or the new one
     /// is rejected.
@@ -64,7 +70,7 @@ package final class UserConnections: Sendable {
         let isAdmitted = state.withLock { state in
             var entries = state.users[user] ?? []
             let policy = state.policy
-            if policy.maximum > 0 {
+            if policy.maximum > 0, state.shared == nil {
                 // The connection of the resumed session is about to be closed.
                 let replaced = session == nil ? 0 : entries.count { $0.session == session }
                 let excess = entries.count - replaced + 1 - policy.maximum
@@ -82,20 +88,42 @@ package final class UserConnections: Sendable {
         return isAdmitted
     }
 
-    /// Records the session of a connection, and the `iat` of its current token.
-    package func update(_ connection: ULID, of user: String, session: ULID, issuedAt: Int64?) {
+    /// Records that the shared store counts a connection.
+    ///
+    /// - Returns: false if the connection was released
+    func markShared(_ connection: ULID, of user: String) -> Bool {
         state.withLock { state in
-            guard let index = state.users[user]?.firstIndex(where: { $0.connection == connection }) else { return }
-            state.users[user]?[index].session = session
-            state.users[user]?[index].issuedAt = issuedAt
+            guard let index = state.users[user]?.firstIndex(where: { $0.connection == connection }) else { return false }
+            state.users[user]?[index].isShared = true
+            return true
         }
     }
 
-    package func release(_ connection: ULID, of user: String) {
-        state.withLock { state in
-            state.users[user]?.removeAll { $0.connection == connection }
-            if state.users[user]?.isEmpty == true { state.users[user] = nil }
+    /// Records the session of a connection, and the `iat` of its current token.
+    package func update(_ connection: ULID, of user: String, session: ULID, issuedAt: Int64?) {
+        let shared = state.withLock { state -> (any SharedAccounts)? in
+            guard let index = state.users[user]?.firstIndex(where: { $0.connection == connection }) else { return nil }
+            let isNews = state.users[user]?[index].session != session
+            state.users[user]?[index].session = session
+            state.users[user]?[index].issuedAt = issuedAt
+            return isNews && state.users[user]?[index].isShared == true ? state.shared : nil
         }
+        shared?.updateConnection(connection, of: user, session: session)
+    }
+
+    package func release(_ connection: ULID, of user: String) {
+        let shared = state.withLock { state -> (any SharedAccounts)? in
+            guard let index = state.users[user]?.firstIndex(where: { $0.connection == connection }) else { return nil }
+            let entry = state.users[user]?.remove(at: index)
+            if state.users[user]?.isEmpty == true { state.users[user] = nil }
+            return entry?.isShared == true ? state.shared : nil
+        }
+        shared?.releaseConnection(connection, of: user)
+    }
+
+    /// Closes a connection of a user, if it is on this node.
+    func evict(_ connection: ULID, of user: String) {
+        state.withLock { $0.users[user]?.first { $0.connection == connection } }?.close(.evicted)
     }
 
     /// Closes the connections of a user whose tokens were issued at or before a time, or have no `iat`.

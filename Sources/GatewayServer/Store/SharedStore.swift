@@ -6,7 +6,7 @@ package import GatewayCore
 ///
 /// Ownership is fenced: the store keeps the owner's id and an epoch with the records of each session, and rejects commits of any other
 /// node or epoch. The store object remembers the epochs of the sessions that its node owns.
-package protocol SharedStore: SessionStore {
+package protocol SharedStore: SessionStore, SharedAccounts {
     /// The id of this process, as the owner of sessions.
     var node: ULID { get }
 

@@ -16,7 +16,7 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
     package typealias InboundOut = ByteBuffer
     package typealias OutboundOut = ByteBuffer
 
-    private enum State {
+    enum State {
         case waiting
         case receivedHead(HTTPRequestHead)
         /// The keys of the token are being fetched, the session to resume is being transferred from another event loop, or memory is being
@@ -27,13 +27,13 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         case responded
     }
 
-    private let loop: EventLoopState
-    private let sessions: LocalSessionTable
-    private let connection: Connection
+    let loop: EventLoopState
+    let sessions: LocalSessionTable
+    let connection: Connection
     private let parser: any RemovableChannelHandler
-    private let gate: HeadGateHandler
+    let gate: HeadGateHandler
     private let tls: TLSHandler?
-    private var state = State.waiting
+    var state = State.waiting
 
     package init(
         loop: EventLoopState, sessions: LocalSessionTable, connection: Connection, parser: any RemovableChannelHandler,
@@ -125,49 +125,9 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Authenticates the client and attaches its session. If no key matches the token, the keys are fetched first.
-    private func authenticate(
-        _ request: UpgradeRequest, resuming resumeRequest: ResumeRequest?, head: HTTPRequestHead, context: ChannelHandlerContext,
-        isFinal: Bool = false
-    ) throws(UpgradePolicy.Rejection) {
-        let authentication = try UpgradePolicy.authenticate(
-            request, resuming: resumeRequest, connection: connection, loop: loop, isFinal: isFinal)
-        switch authentication {
-        case .granted(let grant):
-            try UpgradePolicy.admit(connection.client, loop: loop)
-            connection.countsAsWebSocket = true
-            if let grant {
-                try UpgradePolicy.authorize(grant, resuming: resumeRequest, connection: connection, sessions: sessions)
-                loop.audit(.authenticate, of: connection, [.init("method", loop.shared.access.mode.rawValue)])
-            }
-            guard var resumeRequest else { return begin(request, as: .new, head: head, context: context) }
-            resumeRequest.user = grant?.user
-            resume(resumeRequest, request: request, head: head, context: context)
-        case .unknownKey:
-            state = .resuming
-            gate.beginBuffering()
-            let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
-            loop.shared.access.refreshKeys {
-                bound.eventLoop.execute {
-                    let (handler, context) = bound.value
-                    handler.keysRefreshed(for: request, resuming: resumeRequest, head: head, context: context)
-                }
-            }
-        }
-    }
-
-    private func keysRefreshed(
-        for request: UpgradeRequest, resuming resumeRequest: ResumeRequest?, head: HTTPRequestHead, context: ChannelHandlerContext
-    ) {
-        guard case .resuming = state, context.channel.isActive else { return }
-        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
-            try authenticate(request, resuming: resumeRequest, head: head, context: context, isFinal: true)
-        }
-    }
-
     /// Performs `body`. If it throws, releases the WebSocket from the connection limits and rejects the request: in-band if requested and
     /// possible, otherwise by HTTP.
-    private func attempt(
+    func attempt(
         _ request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext, _ body: () throws(UpgradePolicy.Rejection) -> Void
     ) {
         do throws(UpgradePolicy.Rejection) {
@@ -188,62 +148,8 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
         }
     }
 
-    /// Begins a new session, immediately unless memory must be reclaimed first.
-    private func begin(
-        _ request: UpgradeRequest, as kind: SessionDriver.AttachmentKind, head: HTTPRequestHead, context: ChannelHandlerContext
-    ) {
-        guard loop.isShortOfMemory else { return beginImmediately(request, as: kind, head: head, context: context) }
-        state = .resuming
-        gate.beginBuffering()
-        loop.reclaimForNewSession { [self] in
-            guard case .resuming = state, context.channel.isActive else { return }
-            beginImmediately(request, as: kind, head: head, context: context)
-        }
-    }
-
-    private func beginImmediately(
-        _ request: UpgradeRequest, as kind: SessionDriver.AttachmentKind, head: HTTPRequestHead, context: ChannelHandlerContext
-    ) {
-        attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
-            guard !loop.isShortOfMemory else { throw UpgradePolicy.insufficientMemory }
-            try UpgradePolicy.spendUse(of: connection, loop: loop)
-            guard let driver = sessions.begin(for: connection.subject) else {
-                if let grant = connection.grant { loop.shared.access.refund(grant) }
-                throw UpgradePolicy.sessionLimit
-            }
-            driver.attach(to: connection, as: kind)
-            open(driver, request: request, limits: loop.settings.webSocket, context: context)
-        }
-    }
-
-    /// Resumes a session: immediately if it is on this event loop, otherwise after its transfer from another one.
-    private func resume(_ resumeRequest: ResumeRequest, request: UpgradeRequest, head: HTTPRequestHead, context: ChannelHandlerContext) {
-        state = .resuming
-        gate.beginBuffering()
-        if let cluster = loop.shared.cluster {
-            // The request is complete; its session may be on a node whose lease has to end first.
-            connection.deadline = loop.clock.now + .nanoseconds((cluster.patience + .seconds(5)).clampedNanoseconds)
-        }
-        sessions.resume(resumeRequest, for: connection.subject) { [self] resumption in
-            guard case .resuming = state, context.channel.isActive else {
-                if case .found(let driver, _) = resumption { driver.registerDetached() }
-                return
-            }
-            attempt(request, head: head, context: context) { () throws(UpgradePolicy.Rejection) in
-                switch resumption {
-                case .found(let driver, let token):
-                    driver.attach(to: connection, as: .resumed(by: token, after: resumeRequest.last))
-                    open(driver, request: request, limits: loop.settings.webSocket, context: context)
-                case .rejected(let error): begin(request, as: .newAfterFailedResume(error), head: head, context: context)
-                case .full: throw UpgradePolicy.sessionLimit
-                case .unavailable: throw UpgradePolicy.storeUnavailable
-                }
-            }
-        }
-    }
-
     /// Sends the 101 response and replaces this handler with the WebSocket.
-    private func open<Application: WebSocketApplication>(
+    func open<Application: WebSocketApplication>(
         _ application: Application, request: UpgradeRequest, limits: WebSocketLimits, context: ChannelHandlerContext
     ) {
         let compression = request.compression(loop.settings.compression)

@@ -76,14 +76,20 @@ extension UpgradePolicy {
                 sessions.close(connection, because: reason)
             }
         }
-        guard isAdmitted else { throw Rejection(.tooManyRequests, .userLimit, retryAfter: 5, close: .tryAgainLater) }
+        guard isAdmitted else { throw userLimit }
         connection.grant = grant
     }
 
-    /// Spends a use of the connection's token for a new session.
-    static func spendUse(of connection: Connection, loop: EventLoopState) throws(Rejection) {
-        guard let grant = connection.grant, grant.uses > 0, !loop.shared.access.spend(grant) else { return }
-        throw rejection(of: .used, connection: connection, loop: loop)
+    /// The rejection at `connections.per_user`.
+    static let userLimit = Rejection(.tooManyRequests, .userLimit, retryAfter: 5, close: .tryAgainLater)
+
+    /// Throws unless a use of the connection's token was spent for a new session.
+    static func check(_ spending: AccessControl.Spending, of connection: Connection, loop: EventLoopState) throws(Rejection) {
+        switch spending {
+        case .spent: return
+        case .exhausted: throw rejection(of: .used, connection: connection, loop: loop)
+        case .unavailable: throw storeUnavailable
+        }
     }
 }
 

@@ -170,4 +170,37 @@ import Testing
         #expect(quotas.items.map(\.quota) == [messages, tokens])
         #expect(quotas.items.map(\.limit) == [20, 30])
     }
+
+    @Test func `usage that other gateways have stored is added once, also while own usage isn't stored yet`() {
+        let wall: Int64 = 1_800_000_000_000
+        let today = UTCDay(unixMilliseconds: wall)
+        let account = UserAccount(user: "u")
+        var earlier = PeriodUsage(today: today)
+        (earlier.day, earlier.month) = (UsageAmounts(messages: 3), UsageAmounts(messages: 8))
+        account.add(earlier: earlier)
+        account.add(UsageAmounts(messages: 1), wall: wall)
+        account.add(UsageAmounts(messages: 1), wall: wall)
+        // The first of the two is stored, and another gateway's five.
+        account.update(stored: UsageAmounts(messages: 9), including: UsageAmounts(messages: 1), on: today)
+        #expect(account.usage(wall: wall).day.messages == 10 && account.usage(wall: wall).month.messages == 15)
+        account.update(stored: UsageAmounts(messages: 10), including: UsageAmounts(messages: 1), on: today)
+        #expect(account.usage(wall: wall).day.messages == 10)
+        // A correction of another gateway.
+        account.update(stored: UsageAmounts(messages: 8), including: .zero, on: today)
+        #expect(account.usage(wall: wall).day.messages == 8 && account.usage(wall: wall).month.messages == 13)
+    }
+
+    @Test func `stored usage of an earlier day is ignored, and that of a new day begins at zero`() {
+        let wall: Int64 = 1_800_000_000_000
+        let today = UTCDay(unixMilliseconds: wall)
+        let account = UserAccount(user: "u")
+        account.update(stored: UsageAmounts(messages: 4), including: .zero, on: today)
+        account.update(
+            stored: UsageAmounts(messages: 9), including: UsageAmounts(messages: 1), on: UTCDay(unixMilliseconds: wall - 86_400_000))
+        #expect(account.usage(wall: wall).day.messages == 4)
+        let tomorrow = wall + 86_400_000
+        account.add(UsageAmounts(messages: 1), wall: tomorrow)
+        account.update(stored: UsageAmounts(messages: 3), including: UsageAmounts(messages: 1), on: today.next)
+        #expect(account.usage(wall: tomorrow).day.messages == 3)
+    }
 }

@@ -85,6 +85,8 @@ struct UsageAddition {
     /// A number that increases with each addition of this node. The server skips numbers that aren't higher than the last.
     var serial: UInt64
 
+    var total: UsageAmounts { rows.reduce(into: .zero) { $0 += $1.amounts } }
+
     private static let fields: [(name: String, path: any KeyPath<UsageAmounts, Int64> & Sendable)] = [
         ("m", \.messages), ("i", \.audioIn), ("o", \.audioOut), ("t", \.inputTokens), ("u", \.outputTokens), ("c", \.cost),
     ]
@@ -97,9 +99,8 @@ struct UsageAddition {
         command.append(node)
         command.append(serial)
         command.append(Self.lifetime)
-        var total = UsageAmounts.zero
+        let total = total
         for (row, amounts) in rows {
-            total += amounts
             let prefix = "\(row.route)\0\(row.upstream)\0"
             for (name, path) in Self.fields where amounts[keyPath: path] != 0 {
                 command.append(prefix + name)

@@ -121,6 +121,9 @@ extension RedisCommitter {
             index.append(until)
             index.append(revocation.user)
             add(index)
+            var time = RedisCommand(evaluating: StoreScripts.recordRevocation, key: keys.revocationTimes)
+            time.append(revocation.user)
+            add(time)
         case .removeRevocation(let user):
             var command = RedisCommand("DEL")
             command.append(key: keys.revocation(user))

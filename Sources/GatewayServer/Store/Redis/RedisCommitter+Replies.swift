@@ -52,7 +52,9 @@ extension RedisCommitter {
         case .plain: break
         case .query(let position): entry.replies[position] = reply
         case .report(let id): status.reports.withLock { $0[id] = nil }
-        case .usage: break
+        case .usage(let addition):
+            guard reply.elements?.count == 6 else { break }
+            onUsage(addition.user, addition.day, UsageAddition.totals(reply), addition.total)
         case .commit(let id, let epoch, let serial):
             guard let session = owned[id], session.epoch == epoch else { return .done }
             switch reply.fence {

@@ -34,6 +34,8 @@ final class RedisCommitter {
     /// The claims that wait for their replies.
     var claims: [ULID: [EventLoopPromise<ClaimResult>]] = [:]
     var onLoss: @Sendable (ULID, SessionLoss) -> Void = { _, _ in }
+    /// Called with the stored usage of a user on a day, and the part of it that this node has just added.
+    var onUsage: @Sendable (String, UTCDay, UsageAmounts, UsageAmounts) -> Void = { _, _, _, _ in }
     /// The facts of each server at the last connect, by address.
     var servers: [String: RedisServerFacts] = [:]
     var storeEpoch: [UInt8]?

@@ -55,6 +55,18 @@ struct RedisKeys: Sendable {
     /// The sorted set of revoked users, by the end of the revocation.
     var revocations: [UInt8] { prefixBytes + "revocations".utf8 }
 
+    /// The sorted set of revoked users, by the time of their last revocation in Unix ms of the server.
+    var revocationTimes: [UInt8] { prefixBytes + "{revtimes}".utf8 }
+
+    /// The hash with the key that signs minted tokens.
+    var mintingKey: [UInt8] { prefixBytes + "{mintkey}".utf8 }
+
+    /// The hash with the connections of a user, by their ids.
+    func connections(_ user: String) -> [UInt8] { key("{c:") { $0 += user.utf8 } }
+
+    /// The string with the state of `limits.global_per_second`.
+    var globalRate: [UInt8] { prefixBytes + "{g}".utf8 }
+
     /// The hash with the report of a session.
     func report(_ id: ULID) -> [UInt8] { key("{r:") { id.append(to: &$0) } }
 

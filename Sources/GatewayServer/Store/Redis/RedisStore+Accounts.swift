@@ -4,8 +4,30 @@ package import GatewayCore
 import GatewayRedis
 import NIOCore
 
-/// Usage, uses of tokens, and revocations, shared by all nodes.
+/// Usage and uses of tokens, shared by all nodes.
 extension RedisStore: UsageSource {
+    package func setUsageHandler(
+        _ handler: @escaping @Sendable (_ user: String, _ day: UTCDay, _ total: UsageAmounts, _ own: UsageAmounts) -> Void
+    ) {
+        let committer = committer
+        client.eventLoop.execute { committer.value.onUsage = handler }
+    }
+
+    package func queryUsage(of user: String, on day: UTCDay) {
+        let (committer, keys) = (committer, keys)
+        client.eventLoop.execute {
+            guard !committer.value.isClosed else { return }
+            let entry = CommitEntry(
+                bytes: 0,
+                committed: { [onUsage = committer.value.onUsage] entry in
+                    for reply in entry.replies where reply.elements != nil { onUsage(user, day, UsageAddition.totals(reply), .zero) }
+                })
+            entry.replies = [.null]
+            entry.commands = [CommitEntry.Command(UsageAddition.query(keys, user: user, day: day), .query(0))]
+            committer.value.enqueue(entry)
+        }
+    }
+
     package func loadUsage(of user: String, wall: Int64, completion: @escaping @Sendable (PeriodUsage) -> Void) {
         let today = UTCDay(unixMilliseconds: wall)
         let days = (today.monthStart.number...today.number).compactMap { UTCDay(number: Int64($0)) }
@@ -27,14 +49,6 @@ extension RedisStore: UsageSource {
         }
     }
 
-    /// Spends one use of a token, over all nodes.
-    ///
-    /// If this throws, the use may be spent.
-    ///
-    /// - Parameters:
-    ///   - uses: how often the token can be used
-    ///   - until: the time from which the token is invalid, in Unix milliseconds
-    /// - Returns: the number of uses so far; nil when the token has no use left
     package func spend(_ tokenID: String, of uses: Int, until: Int64) async throws(StoreError) -> Int? {
         var command = RedisCommand(evaluating: StoreScripts.spendToken, key: keys.tokenUse(tokenID))
         command.append(uses)
@@ -43,53 +57,18 @@ extension RedisStore: UsageSource {
         return spent == 0 ? nil : spent
     }
 
-    /// Returns the revocation of a user's tokens by any node; nil if there is none.
-    package func revocation(of user: String) async throws(StoreError) -> Revocations.Entry? {
-        Self.revocation(of: user, try await send(Self.revocationQuery(keys, user)))
+    package func refund(_ tokenID: String) {
+        enqueue(RedisCommand(evaluating: StoreScripts.refundToken, key: keys.tokenUse(tokenID)))
     }
 
-    private static func revocationQuery(_ keys: RedisKeys, _ user: String) -> RedisCommand {
-        var command = RedisCommand("HMGET")
-        command.append(key: keys.revocation(user))
-        command.append("b" as StaticString)
-        command.append("u" as StaticString)
-        return command
-    }
-
-    private static func revocation(of user: String, _ reply: RedisReply) -> Revocations.Entry? {
-        let numbers = (reply.elements ?? []).compactMap(\.number)
-        guard numbers.count == 2 else { return nil }
-        return Revocations.Entry(user: user, before: numbers[0], until: numbers[1])
-    }
-
-    /// Loads the revocations that haven't ended.
-    static func revocations(_ client: RedisClient, keys: RedisKeys, name: String) async throws(StoreError) -> [Revocations.Entry] {
-        let now = WallTime.now().unixMilliseconds
-        do throws(RedisFailure) {
-            var expired = RedisCommand("ZREMRANGEBYSCORE")
-            expired.append(key: keys.revocations)
-            expired.append("-inf" as StaticString)
-            expired.append(now)
-            // A full or read-only server can still be read.
-            _ = try? await client.send(expired)
-            var list = RedisCommand("ZRANGEBYSCORE")
-            list.append(key: keys.revocations)
-            list.append(now)
-            list.append("+inf" as StaticString)
-            let users = (try await client.send(list).elements ?? []).compactMap(\.text)
-            var entries: [Revocations.Entry] = []
-            for start in stride(from: 0, to: users.count, by: 1000) {
-                let page = users[start..<min(start + 1000, users.count)]
-                let result = await client.sendBatch(page.map { revocationQuery(keys, $0) })
-                if let failure = result.failure { throw failure }
-                for (user, reply) in zip(page, result.results) {
-                    if let entry = revocation(of: user, try reply.get()) { entries.append(entry) }
-                }
-            }
-            return entries
-        } catch {
-            let problem = RedisProblem(error)
-            throw StoreError(path: name, problem: problem.text, isTemporary: problem.isTemporary)
+    /// Sends a command behind the batches, and again after an outage.
+    func enqueue(_ command: RedisCommand) {
+        let committer = committer
+        client.eventLoop.execute {
+            guard !committer.value.isClosed else { return }
+            let entry = CommitEntry(bytes: 0, committed: { _ in })
+            entry.commands = [CommitEntry.Command(command)]
+            committer.value.enqueue(entry)
         }
     }
 }

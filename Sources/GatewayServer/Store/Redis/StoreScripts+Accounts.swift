@@ -40,6 +40,30 @@ extension StoreScripts {
         return spent
         """)
 
+    /// Returns a use of a token. No arguments.
+    static let refundToken = RedisScript(
+        """
+        if tonumber(redis.call('HGET', KEYS[1], 's') or '0') > 0 then redis.call('HINCRBY', KEYS[1], 's', -1) end
+        return 0
+        """)
+
+    /// Records the time of a revocation for the other nodes, for a day. Argument: user.
+    static let recordRevocation = RedisScript(
+        """
+        local time = redis.call('TIME')
+        local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+        redis.call('ZADD', KEYS[1], now, ARGV[1])
+        redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 86400000)
+        return 0
+        """)
+
+    /// Stores a key unless there is one, and replies with the stored one. Arguments: `kid`, PEM.
+    static let keepKey = RedisScript(
+        """
+        if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('HSET', KEYS[1], 'kid', ARGV[1], 'pem', ARGV[2]) end
+        return redis.call('HMGET', KEYS[1], 'kid', 'pem')
+        """)
+
     /// Records a revocation. The later times are kept. Arguments: tokens issued before this Unix ms are revoked, end in Unix ms.
     static let revoke = RedisScript(
         """

@@ -7,7 +7,10 @@ import GatewayRedis
 /// The hash of a session has the fields `o` (owner), `e` (epoch), `q` (serial number of the last commit in this epoch), `t` (hashes of the
 /// valid tokens), and one field of 9 bytes for each record.
 enum StoreScripts {
-    static let all = [commit, end, refresh, claim, handOver, addUsage, useToken, spendToken, revoke, announce, withdraw, replace]
+    static let all = [
+        commit, end, refresh, claim, handOver, addUsage, useToken, spendToken, refundToken, revoke, recordRevocation, keepKey,
+        admitConnection, updateConnection, removeNodes, grant, announce, withdraw, replace,
+    ]
 
     /// Applies one commit of a session.
     ///

@@ -110,7 +110,7 @@ import Testing
         await second.close()
     }
 
-    @Test func `revocations are loaded at the start and can be looked up by all nodes`() async throws {
+    @Test func `revocations are loaded at the start, and later ones are found`() async throws {
         let redis = try await RedisStoreHarness()
         let first = try await redis.open(node: 1)
         let kept = Revocations.Entry(user: "u", before: wall, until: wall + 600_000)
@@ -126,8 +126,64 @@ import Testing
         let second = try await redis.open(node: 2)
         let loaded = try second.loadAccounts(wall: wall).revocations
         #expect(Set(loaded.map(\.user)) == ["u", "forever"] && loaded.contains(kept))
-        #expect(try await second.revocation(of: "u") == kept)
-        #expect(try await second.revocation(of: "removed") == nil)
+        let (all, time) = try await second.revocations(since: nil)
+        #expect(Set(all.map(\.user)) == ["u", "forever"] && all.contains(kept))
+        let later = Revocations.Entry(user: "later", before: wall, until: wall + 600_000)
+        var next = StoreBatch()
+        next.add(.revoke(later))
+        await first.commit(next)
+        let (changed, end) = try await second.revocations(since: time)
+        #expect(changed.contains(later) && end >= time)
+        // Nothing is older than the tolerance for another clock.
+        #expect(try await second.revocations(since: end + 120_000).entries.isEmpty)
+        await first.close()
+        await second.close()
+    }
+
+    @Test func `a returned use can be spent again, and none is returned that wasn't spent`() async throws {
+        let redis = try await RedisStoreHarness()
+        let store = try await redis.open()
+        let until = wall + 60_000
+        #expect(try await store.spend("t", of: 1, until: until) == 1)
+        #expect(try await store.spend("t", of: 1, until: until) == nil)
+        for _ in 0..<2 { store.refund("t") }
+        try await store.purge()
+        #expect(try await store.spend("t", of: 1, until: until) == 1)
+        #expect(try await store.spend("t", of: 1, until: until) == nil)
+        await store.close()
+    }
+
+    @Test func `the first key that signs minted tokens is kept`() async throws {
+        let redis = try await RedisStoreHarness()
+        let (first, second) = (try await redis.open(node: 1), try await redis.open(node: 2))
+        #expect(try await first.mintingKey(proposing: "k1", pem: "one") == ("k1", "one"))
+        #expect(try await second.mintingKey(proposing: "k2", pem: "two") == ("k1", "one"))
+        await first.close()
+        await second.close()
+    }
+
+    @Test func `stored usage is reported in its order, with the part that this node has added`() async throws {
+        let redis = try await RedisStoreHarness()
+        let (first, second) = (try await redis.open(node: 1), try await redis.open(node: 2))
+        let account = UserAccount(user: "u")
+        second.setUsageHandler { _, day, total, own in account.update(stored: total, including: own, on: day) }
+        let row = UsageRow(user: "u", day: today, route: "", upstream: "")
+        for _ in 0..<3 {
+            var batch = StoreBatch()
+            batch.add(amounts(2), to: row)
+            await first.commit(batch)
+            account.add(amounts(1), wall: wall)
+            batch = StoreBatch()
+            batch.add(amounts(1), to: row)
+            await second.commit(batch)
+        }
+        #expect(account.usage(wall: wall).day == amounts(9) && account.usage(wall: wall).month == amounts(9))
+        var batch = StoreBatch()
+        batch.add(amounts(5), to: row)
+        await first.commit(batch)
+        second.queryUsage(of: "u", on: today)
+        try await second.purge()
+        #expect(account.usage(wall: wall).day == amounts(14))
         await first.close()
         await second.close()
     }
