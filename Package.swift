@@ -90,6 +90,15 @@ let package = Package(
             name: "GatewayWebSocket",
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
             swiftSettings: commonSettings),
+        // The browser client and the demo page, embedded in the executable.
+        .target(
+            name: "ParleyJS",
+            exclude: ["README.md", "package.json", "parley.d.ts", "internal.d.ts"],
+            resources: [
+                .embedInCode("parley.js"), .embedInCode("parley-audio.js"), .embedInCode("demo/index.html"), .embedInCode("demo/demo.css"),
+                .embedInCode("demo/demo.js"),
+            ],
+            swiftSettings: commonSettings),
         .target(name: "GatewayAudio", dependencies: ["GatewayCore"], swiftSettings: commonSettings),
         // The client of the shared store. No Redis library for Swift resolves with TLS of the system's OpenSSL.
         .target(
@@ -105,7 +114,7 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "ParleyJS", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -58,5 +58,6 @@ for argument in "$@"; do
     previous="$argument"
 done
 
+printf 'serve: open https://localhost:%s/ in a browser (its warning is about the development certificate), or\n' "${address##*:}" >&2
 printf 'serve: in another terminal, try\n    %s talk wss://localhost:%s/v1/ws --insecure --text "hello"\n' "$executable" "${address##*:}" >&2
 exec "$executable" serve "$@"

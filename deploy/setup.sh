@@ -56,6 +56,10 @@ if [[ "$purpose" == test ]]; then
     done
     # systemd-analyze, which checks the units.
     command -v systemd-analyze >/dev/null || missing+=(systemd)
+    # The browser client is tested in Node.js, with the WebSocket package ws, and its types by TypeScript.
+    command -v node >/dev/null || missing+=(nodejs)
+    command -v tsc >/dev/null || missing+=(node-typescript)
+    is_installed node-ws || missing+=(node-ws)
     can_make_environments python3 || can_make_environments /usr/bin/python3 || missing+=(python3 python3-venv)
 fi
 if [[ "$purpose" == bench ]]; then
@@ -79,6 +83,11 @@ deploy/examples/setup.sh
 # An independent WebSocket client, an independent implementation of JSON Web Tokens, and Prometheus's parsers of metrics.
 make_environment .build/venv 'websockets, jwt, cryptography, prometheus_client' 'websockets>=13,<18' 'pyjwt[crypto]>=2.8,<3' \
     'prometheus-client>=0.20,<1'
+# Parley's own Python client, from the working copy, so that the tests run it as it is.
+if ! .build/venv/bin/python -c 'import parley_client, sys; sys.exit(not parley_client.__file__.startswith(sys.argv[1] + "/"))' "$PWD" 2>/dev/null; then
+    quietly .build/venv/bin/python -m pip install --disable-pip-version-check --no-input --editable Sources/parley-python \
+        || fail 'could not install Sources/parley-python'
+fi
 # The client of deploy/cluster/run.sh --check.
 make_environment .build/cluster-venv websockets 'websockets>=13,<18'
 # Validates the responses of the operations listener against its OpenAPI document.

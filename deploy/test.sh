@@ -65,3 +65,10 @@ if ! deploy/build.sh >"$log" 2>&1 </dev/null; then
 fi
 step 'package'
 deploy/package/check.sh
+
+unset PARLEY_TEST_PYTHON
+export PARLEY_EXECUTABLE="$PWD/.build/release/parley"
+step 'browser client'
+Tests/SDK/run.sh
+step 'Python client'
+Tests/SDK/python.sh --faults 25

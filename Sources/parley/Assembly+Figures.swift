@@ -50,7 +50,8 @@ struct OperatorFigures {
         started: Int64
     ) -> Overview {
         var overview = Overview(
-            at: LoopClock.wallMilliseconds(), version: Version.number, commit: Version.commit,
+            at: LoopClock.wallMilliseconds(), node: shared.cluster?.directory.record.name ?? NodeName.current, version: Version.number,
+            commit: Version.commit,
             environment: configuration.environment.rawValue, startedAt: started)
         overview.state = gateway.state
         overview.connections = shared.connectionLimits.figure

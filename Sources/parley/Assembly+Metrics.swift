@@ -20,6 +20,7 @@ extension Assembly {
             reading.loops = await gateway.readings()
             reading.upstreams = shared.upstream.readings
             reading.store = shared.store?.metrics
+            reading.cluster = shared.cluster?.reading
             reading.logLines = logs.written
             reading.droppedLogLines = logs.dropped
             reading.droppedAuditRecords = shared.audit?.dropped ?? 0

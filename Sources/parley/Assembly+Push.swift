@@ -6,11 +6,14 @@ import Logging
 
 /// Pushes and supervision.
 extension Assembly {
-    static func pushFeatures(_ gateway: Gateway, _ configuration: ConfigurationService) -> [OperationsFeature] {
+    static func pushFeatures(
+        _ gateway: Gateway, requests: OperatorRequests?, cluster: SessionCluster?, _ configuration: ConfigurationService
+    ) -> [OperationsFeature] {
         let rules: @Sendable () -> ValidationRules = { SessionPolicy(configuration.current).rules }
         let logger = Logger(label: "parley.operations")
+        let targets: any PushTargets = cluster.map { ClusterPushTargets(local: gateway, cluster: $0) } ?? gateway
         return [
-            .push(into: gateway, rules: rules, logger: logger), .supervision(of: gateway, rules: rules, logger: logger),
+            .push(into: targets, requests: requests, rules: rules, logger: logger), .supervision(of: gateway, rules: rules, logger: logger),
         ]
     }
 }

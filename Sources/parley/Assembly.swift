@@ -139,8 +139,10 @@ enum Assembly {
             gateway: gateway, shared: shared, configuration: { configurationService.current }, logs: logs, logLevel: logLevel,
             certificates: { [("tls.certificates", tls.current), ("operations.tls.certificates", operationsTLS.current)] }, started: started)
         let sessions = SessionOperations(
-            live: gateway, archive: archive, cache: reports, depth: { ReportDepth(configurationService.current.reports.content) },
+            live: gateway, cluster: cluster.map { ClusterSessionDirectory(local: gateway, cluster: $0) }, archive: archive, cache: reports,
+            depth: { ReportDepth(configurationService.current.reports.content) },
             logger: Logger(label: "parley.operations"))
+        let requests = cluster.map { OperatorRequests(cluster: $0, group: group) }
         let operations = OperationsServer(
             address: configuration.operations.address, inherited: sockets[.operations],
             requiresToken: configuration.environment == .production, tls: { operationsTLS.current },
@@ -153,10 +155,11 @@ enum Assembly {
             reload: { await configurationService.reload(because: "operations API") }, drain: { await gateway.beginDrain() },
             configuration: { try configurationService.json() }, resetUpstream: { upstreams.reset($0) },
             access: access.operations(cluster?.access),
-            features: figures.features + pushFeatures(gateway, configurationService) + [
+            features: figures.features + pushFeatures(gateway, requests: requests, cluster: cluster, configurationService) + [
                 metrics(gateway, shared: shared, tls: tls, logs: logs, started: started), .liveView(sessions: sessions, taps: gateway),
                 .console, .audit(audit),
-            ], audit: audit, eventLoopGroup: group,
+                .nodes(cluster, sessions: { shared.sessions.attached + shared.sessions.detached }, started: started),
+            ], requests: requests, audit: audit, eventLoopGroup: group,
             onRunning: { _ in operationsBound.open() })
 
         // Services stop in reverse order, so the health endpoints respond until the end.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The soak of the shared store: three gateways, one Redis, and clients that reconnect to a random node, while nodes and Redis are killed,
-suspended and cut off from each other at random.
+"""The soak of the shared store: three gateways, one Redis, and sessions of parley_client that reconnect to a random node, while nodes and Redis
+are killed, suspended and cut off from each other at random.
 
 Fails (exit 1) when, for any client, an acknowledged text was lost, got two responses, or responses arrived out of order; when a session wasn't
 resumed; or when `lost` was reported without a fault that explains it. Prints its seed: the same seed produces the same clients and faults, but
@@ -21,18 +21,16 @@ import re
 import sys
 import time
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
-
 import cluster as c
 from checker import Checker
 from disturbances import Faults
+from parley_client import BackoffPolicy, Parley
 
 SCRIPTS = pathlib.Path(__file__).parents[2] / "Sources/GatewayServer/Store/Redis/StoreScripts.swift"
 
 
 class Client(Checker):
-    """A client with one session, which sends texts and reconnects to random nodes."""
+    """A session of parley_client, which sends texts and reconnects to random nodes. The checker verifies the messages on its connections."""
 
     def __init__(self, number, cluster, seed, faults, counts):
         super().__init__(faults, counts)
@@ -40,116 +38,126 @@ class Client(Checker):
         self.random = random.Random(f"{seed}/{number}")
         self.next = 0
         self.is_stopping = False
-        self.rejected = collections.deque()
+        self.violation = None
+        self.has_begun = False  # whether the current connection has a session
+        self.replies = {}
+        self.ended = set()
+        self.tried = None
         self.state = ""  # for the report of a client that doesn't end
+        self.parley = Parley(
+            self.url, ssl=c.TLS, on_wire=self.on_wire, connect_timeout=8, heartbeat=1, queue_messages=1000,
+            backoff=BackoffPolicy(base=0.2, cap=0.2, attempts=None), websocket_options={"compression": None, "proxy": None},
+            generator=random.Random(self.random.random()))
 
-    async def run(self):
-        lost = time.monotonic()
-        while not (self.is_stopping and self.is_complete()):
-            try:
-                await self.connection(lost)
-                lost = time.monotonic()
-            except (ConnectionClosed, OSError, InvalidHandshake, InvalidMessage, EOFError, asyncio.TimeoutError) as error:
-                self.counts["connections lost"] += 1
-                self.state = f"last failure {error!r} on node {self.tried}"
-                if isinstance(error, ConnectionClosed) and error.rcvd and error.rcvd.code not in (1000, 1012, 1013):
-                    self.counts[f"closed with {error.rcvd.code}"] += 1
-                await asyncio.sleep(self.random.uniform(0, 0.2))
-            except c.Violation as error:
-                raise c.Violation(f"node {self.node}, session {self.session}: {error}") from None
-
-    async def connection(self, lost):
+    def url(self):
+        """Chooses the node of the next attempt."""
         node = self.random.choice(self.cluster.nodes)
         self.attempts(node.number)
         self.tried = node.number
-        headers = {"Parley-Resume": self.token} if self.token else {}
-        socket = await connect(
-            f"wss://127.0.0.1:{node.port}/v1/ws?last_seq={self.last}" if self.token else f"wss://127.0.0.1:{node.port}/v1/ws", ssl=c.TLS,
-            additional_headers=headers, compression=None, open_timeout=5, ping_interval=None, close_timeout=0.05, max_size=None)
-        try:
-            message = json.loads(await asyncio.wait_for(socket.recv(), 15))
-            if message["type"] == "error" and message["error"]["fatal"] and message["error"]["code"] in ("overloaded", "draining"):
-                self.counts["connections rejected as " + message["error"]["code"]] += 1
-                raise EOFError
-            if message["type"] != "session":
-                raise c.Violation(f"{message} arrived before session")
-            self.began(message, node.number)
-            self.state = f"connected at {time.strftime('%H:%M:%S', time.gmtime())}"
-            await self.send(socket, type="ack", seq=self.last)
-            for id in self.unacknowledged():
-                await self.send_text(socket, id)
-            self.heard = time.monotonic()
-            self.is_leaving = False
-            reader = asyncio.create_task(self.read(socket))
-            try:
-                while not reader.done() and not (self.is_stopping and self.is_complete()):
-                    await self.step(socket)
-            finally:
-                reader.cancel()
-                result = (await asyncio.gather(reader, return_exceptions=True))[0]
-                if isinstance(result, Exception):
-                    raise result
-        finally:
-            socket.transport.abort()
+        return f"wss://127.0.0.1:{node.port}/v1/ws"
 
-    async def step(self, socket):
+    async def run(self):
+        self.parley.on("state", self.state_changed)
+        self.parley.on("done", self.reply_ended)
+        self.parley.on("goaway", lambda event: self.counts.update(["goaways followed"]))
+        self.parley.start()
+        while not (self.is_stopping and self.is_complete() and not self.parley.replies):
+            if self.violation:
+                raise c.Violation(f"node {self.node}, session {self.session}: {self.violation}")
+            await self.step()
+        await self.parley.close()
+
+    def fail(self, text):
+        self.violation = self.violation or text
+
+    async def step(self):
         dice = self.random.random()
-        if time.monotonic() - self.heard > 2:
-            # Nothing came, not even the answer to a ping.
-            self.counts["connections given up"] += 1
-            raise EOFError
-        if self.is_leaving and dice < 0.3:
-            self.counts["goaways followed"] += 1
-            raise EOFError
-        if self.rejected and self.rejected[0][0] < time.monotonic():
-            _, id = self.rejected.popleft()
-            if id not in self.acknowledged:
-                await self.send_text(socket, id)
-        if self.is_stopping or dice < 0.15:
-            await self.send(socket, type="ping")
-        elif dice < 0.55 and len(self.texts) - len(self.done) < 40:
-            await self.send_new(socket)
-        elif dice < 0.60 and self.acknowledged:
+        if self.is_stopping:
+            pass
+        elif dice < 0.45 and len(self.parley.replies) < 40:
+            self.send_new()
+        elif dice < 0.50 and self.acknowledged:
             # Repeats a recent text: it must be acknowledged as a duplicate, and get no second response.
-            id = f"t{self.random.randrange(max(0, self.next - 300), self.next)}"
-            if id in self.acknowledged:
+            id = self.random.choice(list(self.texts)[-300:])
+            if id in self.acknowledged and self.parley.state == "open":
                 self.counts["duplicates sent"] += 1
-                await self.send_text(socket, id)
-        elif dice < 0.62:
+                self.parley._connection.send(json.dumps({"type": "text", "id": id, "text": self.texts[id], **meta(self.texts[id])}))
+        elif dice < 0.52:
             self.counts["changes of node"] += 1
-            raise EOFError
-        elif dice < 0.85:
-            await self.send(socket, type="ack", seq=self.last)
+            self.parley.reconnect()
+        elif dice < 0.75 and self.parley.state == "open":
+            self.parley._connection.send(json.dumps({"type": "ack", "seq": self.last}))
         await asyncio.sleep(self.random.uniform(0.02, 0.25))
 
-    async def send_new(self, socket):
-        id = f"t{self.next}"
+    def send_new(self):
+        number = self.next
         self.next += 1
         pause, words = self.random.choice([("0", 1), ("0", 20), ("20", 10), ("60", 20), ("100", 25)])
-        self.sends(id, f"{pause} " + " ".join(f"{self.number}.{id}.{word}" for word in range(words)))
-        await self.send_text(socket, id)
+        text = f"{pause} " + " ".join(f"{self.number}.t{number}.{word}" for word in range(words))
+        reply = self.parley.say(text, **meta(text))
+        if reply.error:
+            return self.fail(f"the client rejected a text: {reply.error!r}")
+        self.replies[reply.id] = reply
+        self.sends(reply.id, text)
+        return None
 
-    async def send_text(self, socket, id):
-        text = self.texts[id]
-        await self.send(socket, type="text", id=id, text=text, **({} if text.startswith("0 ") else {"meta": {"speed": "slow"}}))
+    # MARK: Replies and states
 
-    @staticmethod
-    async def send(socket, **message):
-        await socket.send(json.dumps(message))
+    def state_changed(self, event):
+        self.has_begun = event.state == "open"
+        self.state = f"{event.state} at {time.strftime('%H:%M:%S', time.gmtime())}, node {self.tried}, {event.error!r}"
+        if event.state == "waiting":
+            self.counts["connections lost"] += 1
+            if event.error.code.isdigit():
+                self.counts[f"connections lost with {event.error.code}"] += 1
+        elif event.state == "closed" and not self.is_stopping:
+            self.fail(f"the client stopped: {event.error!r}")
 
-    async def read(self, socket):
-        while True:
-            message = json.loads(await socket.recv())
-            self.heard = time.monotonic()
-            self.is_leaving |= message["type"] == "goaway"
-            if message["type"] == "error" and message["error"].get("fatal"):
+    def reply_ended(self, event):
+        """Verifies what the application gets of a request."""
+        reply = self.replies.get(event.id)
+        if reply is None or event.id in self.ended:
+            return self.fail(f"the reply {event.id} ended twice, or was never requested")
+        self.ended.add(event.id)
+        if event.error is None:
+            if reply.text != self.texts[event.id]:
+                self.fail(f"the reply {event.id} is {reply.text!r}, expected {self.texts[event.id]!r}")
+        elif event.error.code == "lost":
+            if not self.faults.may_lose(self.sent[event.id]):
+                self.fail(f"the reply {event.id} was lost without reason")
+        elif event.error.code not in ("upstream_error", "upstream_unavailable"):
+            self.fail(f"the reply {event.id} failed: {event.error!r}")
+        del self.replies[event.id]
+        return None
+
+    # MARK: The wire
+
+    def on_wire(self, direction, data):
+        """Verifies each received message, before the client handles it."""
+        if direction == "sent":
+            return
+        message = json.loads(data)
+        try:
+            if message["type"] == "error" and message["error"]["fatal"]:
                 self.counts[f"fatal {message['error']['code']}"] += 1
                 if message["error"]["code"] not in ("overloaded", "draining", "slow_consumer"):
                     raise c.Violation(f"fatal error: {message}")
-                raise EOFError
-            self.receive(message)
-            if message["type"] == "error" and message["error"]["code"] == "overloaded" and not message.get("done"):
-                self.rejected.append((time.monotonic() + 0.3, message["error"].get("reply_to")))
+            elif message["type"] == "session":
+                if self.has_begun:
+                    raise c.Violation("two sessions on one connection")
+                self.has_begun = True
+                self.began(message, self.tried)
+            elif not self.has_begun:
+                raise c.Violation(f"{message} arrived before session")
+            else:
+                self.receive(message)
+        except c.Violation as violation:
+            self.fail(str(violation))
+
+
+def meta(text):
+    """Returns the field that leads a text to the slow upstream, if it begins with a pause."""
+    return {} if text.startswith("0 ") else {"meta": {"speed": "slow"}}
 
 
 def scripts_without_fence():

@@ -140,6 +140,7 @@ import Testing
         "tracing.keep_slower_than": "TracingTests: a message that is slower than tracing.keep_slower_than is kept",
         "tracing.keep_failed": "TracingTests: only failed messages are kept with tracing.sample 0, with the correlation id of the error",
         "tracing.queue": "TracePolicyTests: the queue drops and counts the spans of a message that don't fit",
+        "demo.enabled": "PublicAssetTests: without demo.enabled there is no demo page, and production rejects it",
         "conformance.echo": "the echo path returns messages without parsing them",
     ]
 

@@ -154,7 +154,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "GET / HTTP/1.1\r\nBad Header\r\n\r\n", "GET  / HTTP/1.1\r\n\r\n", "\u{1}\u{2}\u{3}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
+        "GET / HTTP/1.1\r\nBad Header\r\n\r\n", "GET  /other HTTP/1.1\r\n\r\n", "\u{1}\u{2}\u{3}\r\n\r\n", "GET / HTTP/9.9\r\n\r\n",
     ])
     func `malformed HTTP is rejected`(text: String) async throws {
         let gateway = try await SharedGateways.withoutLimits()

@@ -59,6 +59,15 @@ let package = Package(
             dependencies: ["GatewayCore", "CZlib", .product(name: "NIOCore", package: "swift-nio")],
             path: "Linked/GatewayWebSocket",
             swiftSettings: instrumented),
+        .target(
+            name: "ParleyJS",
+            path: "Linked/ParleyJS",
+            exclude: ["README.md", "package.json", "parley.d.ts", "internal.d.ts"],
+            resources: [
+                .embedInCode("parley.js"), .embedInCode("parley-audio.js"), .embedInCode("demo/index.html"), .embedInCode("demo/demo.css"),
+                .embedInCode("demo/demo.js"),
+            ],
+            swiftSettings: instrumented),
         .target(name: "GatewayAudio", dependencies: ["GatewayCore"], path: "Linked/GatewayAudio", swiftSettings: instrumented),
         .target(
             name: "GatewayRedis",
@@ -74,7 +83,7 @@ let package = Package(
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "ParleyJS", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Checks that no acknowledged message is lost. Clients number their messages and verify the responses, while connections are cut in
-mid-frame, readers stall, messages are repeated, clients reconnect to other event loops, and the gateway is killed and restarted at random.
+"""Checks that no acknowledged message is lost. The clients are sessions of parley_client, the Python client of Sources/parley-python. The test
+verifies all messages on their connections, and the replies that the application gets, while connections are cut in mid-frame, readers stall,
+messages are repeated, clients reconnect to other event loops, and the gateway is killed and restarted at random.
 
 Fails (exit 1) when, for any client, an acknowledged message was lost, got two responses, or responses arrived out of order; when a session
 wasn't resumed or lost its state; or when `lost` was reported without reason. Prints its seed: the same seed produces the same clients and
@@ -16,7 +17,6 @@ import os
 import pathlib
 import random
 import re
-import signal
 import socket
 import ssl
 import struct
@@ -25,8 +25,7 @@ import sys
 import tempfile
 import time
 
-from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
+from parley_client import BackoffPolicy, Parley
 
 TLS = ssl.create_default_context()
 TLS.check_hostname = False
@@ -96,68 +95,204 @@ class Violation(Exception):
 
 
 class Client:
-    """A client with one session: records sent messages, acknowledgements and responses, and verifies them."""
+    """A session of parley_client. Verifies the messages on its connections, and what the client makes of them."""
 
-    def __init__(self, number, gateway, seed, counts):
+    def __init__(self, number, gateway, seed, counts, mutation):
         self.number = number
         self.gateway = gateway
         self.random = random.Random(f"{seed}/{number}")
         self.counts = counts
-        self.socket = None
+        self.mutation = mutation
+        self.parley = None
+        self.violation = None
+        # On the connections:
+        self.has_begun = False  # whether the current connection has a session
         self.session = None
-        self.token = None
         self.last = 0  # sequence number of the last message received
         self.texts = {}  # id: text
         self.acknowledged = set()
         self.responses = collections.defaultdict(str)
         self.done = set()
-        self.next_text = 0
         self.stream = None  # id of the open audio stream
         self.sent = self.accepted = 0  # chunks of the open stream
         self.has_ended = False  # whether the end of the open stream was sent
-        self.chunk_counts = {}  # id of an ended stream: number of chunks
-        self.next_stream = 0
+        self.given = collections.Counter()  # id of a stream: number of chunks that the client was given
+        self.chunks = None  # the source of the open stream
+        self.recorded = set()  # ids of complete recordings
+        # From the client:
+        self.replies = {}  # id: reply
+        self.shown = {}  # id: text of the complete reply, or None if it failed
         self.is_stopping = False
 
     # MARK: Sending
 
     async def run(self):
+        self.parley = Parley(
+            f"wss://127.0.0.1:{self.gateway.port}/v1/ws", ssl=TLS, on_wire=self.on_wire, connect_timeout=20,
+            backoff=BackoffPolicy(base=0.1, cap=0.1, attempts=None), websocket_options={"compression": None, "proxy": None},
+            generator=random.Random(self.random.random()))
+        self.parley.on("state", self.state_changed)
+        self.parley.on("lost", lambda event: self.fail(f"the client reports a loss: {event}"))
+        self.parley.on("error", lambda event: self.fail(f"the client reports {event.error!r}"))
+        self.parley.on("done", self.reply_ended)
+        self.parley.start()
         while not (self.is_stopping and self.is_complete()):
-            try:
-                await self.connection()
-            except (ConnectionClosed, OSError, InvalidHandshake, InvalidMessage, EOFError, asyncio.TimeoutError):
-                self.counts["connections lost"] += 1
-                await asyncio.sleep(self.random.uniform(0, 0.1))
-        if self.socket:
-            await self.socket.close()
+            if self.violation:
+                raise Violation(self.violation)
+            await self.step()
+        await self.parley.close()
+        if self.violation:
+            raise Violation(self.violation)
+
+    def fail(self, text):
+        if not self.is_stopping or not self.is_complete():
+            self.violation = self.violation or text
 
     def is_complete(self):
-        """Returns whether all messages are acknowledged and have complete responses."""
-        return set(self.texts) == self.acknowledged == self.done and self.stream is None
+        """Returns whether all messages are acknowledged and have complete responses, on the wire and for the application."""
+        is_answered = set(self.texts) == self.acknowledged == self.done and self.stream is None
+        return is_answered and len(self.shown) == len(self.texts) + len(self.given)
 
-    async def connection(self):
-        url = f"wss://127.0.0.1:{self.gateway.port}/v1/ws?last_seq={self.last}"
-        headers = {"Parley-Resume": self.token} if self.token else {}
-        self.socket = await connect(
-            url, ssl=TLS, additional_headers=headers, compression=None, open_timeout=10, ping_interval=None, close_timeout=0.1, max_size=None)
-        message = json.loads(await asyncio.wait_for(self.socket.recv(), 20))
-        if message["type"] != "session":
-            raise Violation(f"{message['type']} arrived before session")
-        await self.begin(message)
-        reader = asyncio.create_task(self.read())
+    def state_changed(self, event):
+        self.has_begun = False
+        if event.state == "waiting":
+            self.counts["connections lost"] += 1
+        elif event.state == "open":
+            self.has_begun = True
+        elif event.state == "closed":
+            self.fail(f"the client stopped: {event.error!r}")
+
+    def reply_ended(self, event):
+        """Verifies what the application gets of a request."""
+        id = event.id
+        if id in self.shown:
+            return self.fail(f"the reply {id} ended twice")
+        reply = self.replies.pop(id)
+        if id not in self.done and id not in self.recorded:
+            self.fail(f"the reply {id} ended before its response: {event.error!r}")
+        elif event.error is None and id in self.texts and reply.text != self.texts[id]:
+            self.fail(f"the reply {id} is {reply.text!r}, expected {self.texts[id]!r}")
+        elif event.error is not None and event.error.code != "upstream_error":
+            self.fail(f"the reply {id} failed: {event.error!r}")
+        self.shown[id] = None if event.error else reply.text
+        return None
+
+    def send_raw(self, **message):
+        """Sends a message past the client."""
+        if self.parley.state == "open":
+            self.parley._connection.send(json.dumps(message))
+
+    @property
+    def transport(self):
+        return self.parley._connection.socket.transport if self.parley._connection else None
+
+    async def step(self):
+        """Sends something, or injects a fault."""
+        dice = self.random.random()
+        if self.is_stopping:
+            self.end_stream()
+            await asyncio.sleep(0.05)
+        elif dice < 0.45:
+            self.send_text()
+        elif dice < 0.75:
+            self.send_audio()
+        elif dice < 0.80 and self.acknowledged:
+            # Repeats a recent message: it must be acknowledged as a duplicate, and get no second response.
+            id = self.random.choice(list(self.texts)[-300:])
+            if id not in self.acknowledged:
+                return
+            self.counts["duplicates sent"] += 1
+            self.send_raw(type="text", id=id, text=self.texts[id])
+        elif dice < 0.86 and self.transport:
+            await self.disturb(dice)
+        else:
+            self.send_raw(type="ack", seq=self.last)
+        await asyncio.sleep(self.random.uniform(0, 0.06))
+
+    async def disturb(self, dice):
+        transport = self.transport
+        if dice < 0.82:
+            self.counts["stalls"] += 1
+            transport.pause_reading()
+            await asyncio.sleep(self.random.uniform(0.1, 0.6))
+            transport.resume_reading()
+        elif dice < 0.84:
+            self.counts["resets"] += 1
+            transport.abort()
+        else:
+            self.counts["resets in mid-frame"] += 1
+            transport.write(b"\x81\xfe\x10\x00\x00\x00\x00\x00" + b"never whole")
+            await asyncio.sleep(0.01)
+            transport.abort()
+
+    def send_text(self):
+        words = self.random.choice([1, 3, 30, 60])
+        number = len(self.texts)
+        text = " ".join(f"{self.number}.t{number}.{word}" for word in range(words))
+        reply = self.parley.say(text)
+        if reply.error:
+            self.fail(f"the client rejected a text: {reply.error!r}")
+        self.texts[reply.id] = text
+        self.replies[reply.id] = reply
+
+    def send_audio(self):
+        if self.stream is None:
+            self.sent = self.accepted = 0
+            self.has_ended = False
+            self.chunks = asyncio.Queue()
+            reply = self.parley.listen(source(self.chunks), FORMAT)
+            self.stream = reply.id
+            self.given[reply.id] = 0
+            self.replies[reply.id] = reply
+        elif self.chunks:
+            for _ in range(self.random.randint(1, 40)):
+                self.given[self.stream] += 1
+                self.chunks.put_nowait(struct.pack("<h", self.given[self.stream] % 30000) * (CHUNK // 2))
+            if self.given[self.stream] > 200:
+                self.end_stream()
+
+    def end_stream(self):
+        if self.chunks:
+            self.chunks.put_nowait(None)
+            self.chunks = None
+
+    # MARK: The wire
+
+    def on_wire(self, direction, data):
+        """Verifies each message, before the client handles it."""
         try:
-            while not reader.done() and not (self.is_stopping and self.is_complete()):
-                await self.step()
-        finally:
-            reader.cancel()
-            result = (await asyncio.gather(reader, return_exceptions=True))[0]
-            if isinstance(result, Violation):
-                raise result
-        if self.is_stopping and self.is_complete():
-            return
-        raise EOFError
+            if direction == "sent":
+                self.sends(data)
+            else:
+                self.receives(data)
+        except Violation as violation:
+            self.fail(str(violation))
 
-    async def begin(self, message):
+    def sends(self, data):
+        if isinstance(data, bytes):
+            self.sent += 1
+            return
+        message = json.loads(data)
+        if message["type"] == "audio":
+            if message["id"] != self.stream:
+                raise Violation(f"the client sent {message}, but {self.stream} is open")
+            if "from" in message:
+                if message["from"] != self.accepted + 1:
+                    raise Violation(f"the client continues with chunk {message['from']}, after {self.accepted} accepted ones")
+                self.sent = self.accepted
+            elif "format" in message:
+                self.sent = self.accepted
+            elif message.get("final"):
+                if self.sent != self.given[self.stream]:
+                    raise Violation(f"{self.stream} ended after {self.sent} of {self.given[self.stream]} chunks")
+                self.has_ended = True
+        elif message["type"] == "text" and message["text"] != self.texts.get(message["id"], message["text"]):
+            raise Violation(f"the client sent {message}")
+
+    def begin(self, message):
+        if self.has_begun:
+            raise Violation("two sessions on one connection")
+        self.has_begun = True
         if self.session is None:
             self.session = message["session_id"]
         elif not message["resumed"] or message["session_id"] != self.session:
@@ -169,111 +304,30 @@ class Client:
             self.counts["resumes"] += 1
         if message["last_seq"] < self.last:
             raise Violation(f"last_seq decreased from {self.last} to {message['last_seq']}")
-        self.token = message["resume_token"]
-        await self.send(type="ack", seq=self.last)
-        for id in list(self.texts):
-            if id not in self.acknowledged:
-                await self.send(type="text", id=id, text=self.texts[id])
-        if self.stream:
-            await self.resume_stream(message.get("open_audio"))
+        self.verify_stream(message.get("open_audio"))
 
-    async def resume_stream(self, open):
-        """Continues the audio stream that was open when the connection closed."""
+    def verify_stream(self, open):
+        """Verifies what the gateway has of the stream that was open when the connection closed."""
+        if self.stream is None:
+            return
         if open and open["id"] == self.stream:
             if open["chunks"] < self.accepted:
                 raise Violation(f"{self.accepted} chunks of {self.stream} were acknowledged, but the gateway has {open['chunks']}")
-            self.accepted = self.sent = open["chunks"]
-            await self.send(type="audio", id=self.stream, **{"from": self.accepted + 1})
-            if self.has_ended:
-                await self.end_stream()
-        elif self.has_ended or self.stream in self.done:
-            # The gateway has received the end; the transcript states the length.
-            if self.stream not in self.chunk_counts:
-                self.chunk_counts[self.stream] = self.sent
-            if self.stream in self.done:
-                self.stream = None
-        elif self.accepted:
+            self.accepted = open["chunks"]
+        elif self.accepted and not self.has_ended:
             raise Violation(f"{self.stream} with {self.accepted} acknowledged chunks is no longer open")
-        else:
-            self.sent = 0
-            await self.send(type="audio", id=self.stream, format=FORMAT)
 
-    async def step(self):
-        """Sends something, or injects a fault."""
-        dice = self.random.random()
-        if self.is_stopping:
-            if self.stream and not self.has_ended:
-                await self.end_stream()
-            await asyncio.sleep(0.05)
-        elif dice < 0.45:
-            await self.send_text()
-        elif dice < 0.75:
-            await self.send_audio()
-        elif dice < 0.80 and self.acknowledged:
-            # Repeats a recent message: it must be acknowledged as a duplicate, and get no second response.
-            id = f"t{self.random.randrange(max(0, self.next_text - 300), self.next_text)}"
-            if id not in self.acknowledged:
-                return
-            self.counts["duplicates sent"] += 1
-            await self.send(type="text", id=id, text=self.texts[id])
-        elif dice < 0.82:
-            self.counts["stalls"] += 1
-            self.is_stalled = True
-            await asyncio.sleep(self.random.uniform(0.1, 0.6))
-            self.is_stalled = False
-        elif dice < 0.84:
-            self.counts["resets"] += 1
-            self.socket.transport.abort()
-        elif dice < 0.86:
-            self.counts["resets in mid-frame"] += 1
-            self.socket.transport.write(b"\x81\xfe\x10\x00\x00\x00\x00\x00" + b"never whole")
-            await asyncio.sleep(0.01)
-            self.socket.transport.abort()
-        else:
-            await self.send(type="ack", seq=self.last)
-        await asyncio.sleep(self.random.uniform(0, 0.06))
-
-    is_stalled = False
-
-    async def send_text(self):
-        id = f"t{self.next_text}"
-        self.next_text += 1
-        words = self.random.choice([1, 3, 30, 60])
-        self.texts[id] = " ".join(f"{self.number}.{id}.{word}" for word in range(words))
-        await self.send(type="text", id=id, text=self.texts[id])
-
-    async def send_audio(self):
-        if self.stream is None:
-            self.stream = f"a{self.next_stream}"
-            self.next_stream += 1
-            self.sent = self.accepted = 0
-            self.has_ended = False
-            await self.send(type="audio", id=self.stream, format=FORMAT)
-        elif not self.has_ended:
-            for _ in range(self.random.randint(1, 40)):
-                self.sent += 1
-                await self.socket.send(struct.pack("<h", self.sent % 30000) * (CHUNK // 2))
-            if self.sent > 200:
-                await self.end_stream()
-
-    async def end_stream(self):
-        self.has_ended = True
-        self.chunk_counts[self.stream] = self.sent
-        await self.send(type="audio", id=self.stream, final=True)
-
-    async def send(self, **message):
-        await self.socket.send(json.dumps(message))
-
-    # MARK: Receiving
-
-    async def read(self):
-        while True:
-            while self.is_stalled:
-                await asyncio.sleep(0.02)
-            raw = await self.socket.recv()
-            if isinstance(raw, bytes):
-                raise Violation("unexpected binary message")
-            self.receive(json.loads(raw))
+    def receives(self, raw):
+        if isinstance(raw, bytes):
+            raise Violation("unexpected binary message")
+        message = json.loads(raw)
+        if message["type"] == "session":
+            return self.begin(message)
+        if not self.has_begun:
+            raise Violation(f"{message['type']} arrived before session")
+        for message in mutated(message, self.mutation, self.random):
+            self.receive(message)
+        return None
 
     def receive(self, message):
         if "seq" in message:
@@ -307,18 +361,19 @@ class Client:
             raise Violation(f"{id} got two responses")
         self.responses[id] += text
         if is_done:
-            if self.responses[id] != self.texts[id]:
-                raise Violation(f"{id}: response {self.responses[id]!r}, expected {self.texts[id]!r}")
+            response = self.responses.pop(id)
+            if response != self.texts[id]:
+                raise Violation(f"{id}: response {response!r}, expected {self.texts[id]!r}")
             self.finish(id)
 
     def receive_transcript(self, message):
         id = message["reply_to"]
-        if id in self.done:
+        if id in self.recorded:
             raise Violation(f"{id} got two responses")
         seconds = float(re.match(r"[\d.]+", message["text"])[0])
-        expected = self.chunk_counts.get(id, self.sent) * CHUNK / 32000
+        expected = self.given[id] * CHUNK / 32000
         if abs(seconds - expected) > 0.051:
-            raise Violation(f"{id}: the transcript states {seconds} s, but {expected} s were sent")
+            raise Violation(f"{id}: the transcript states {seconds} s, but {expected} s were recorded")
         self.finish(id)
 
     def receive_error(self, message):
@@ -326,7 +381,7 @@ class Client:
         # The only error allowed for an accepted message: the gateway was killed during the response.
         if error["code"] != "upstream_error" or not message.get("done") or not error["retryable"]:
             raise Violation(f"unexpected error: {message}")
-        if error["reply_to"] in self.done:
+        if error["reply_to"] in self.done or error["reply_to"] in self.recorded:
             raise Violation(f"{error['reply_to']} got two responses")
         self.counts["responses cut by a kill"] += 1
         self.finish(error["reply_to"])
@@ -339,8 +394,21 @@ class Client:
             self.acknowledged.add(id)  # A response implies acceptance.
             self.done.add(id)
         else:
-            self.done.discard(id)
+            self.recorded.add(id)
             self.counts["recordings"] += 1
+
+
+async def source(chunks):
+    """Yields chunks from a queue until None."""
+    while (chunk := await chunks.get()) is not None:
+        yield chunk
+
+
+def mutated(message, mutation, generator):
+    """Returns the messages to verify in place of one: with a mutation, the checks must fail."""
+    if mutation is None or "seq" not in message or generator.random() > 0.001:
+        return [message]
+    return {"lose": [], "double": [message, message], "renumber": [message | {"seq": message["seq"] + 1}]}[mutation]
 
 
 async def killer(gateway, kills, generator, counts):
@@ -372,6 +440,7 @@ async def main():
     parser.add_argument("--kills", type=int, default=200, help="number of kills with --store sqlite")
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--minutes", type=int, default=10, help="duration with --store memory")
+    parser.add_argument("--mutate", choices=["lose", "double", "renumber"], help="change messages before their verification; must fail")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 31))
     options = parser.parse_args()
     logging.getLogger("websockets").setLevel(logging.CRITICAL)
@@ -379,7 +448,7 @@ async def main():
     print(f"seed {options.seed}", flush=True)
     counts = collections.Counter()
     gateway = Gateway(str(options.executable.resolve()), options.store)
-    clients = [Client(number, gateway, options.seed, counts) for number in range(options.clients)]
+    clients = [Client(number, gateway, options.seed, counts, options.mutate) for number in range(options.clients)]
     tasks = [asyncio.create_task(client.run()) for client in clients]
     if options.store == "sqlite":
         driver = asyncio.create_task(killer(gateway, options.kills, random.Random(options.seed), counts))

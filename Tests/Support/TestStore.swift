@@ -106,7 +106,7 @@ package final class TestStore: SessionStore {
             case .remove(let id, let kind, let numbers):
                 for number in sessions[id]?[kind]?.keys.filter({ numbers.contains($0) }) ?? [] { sessions[id]?[kind]?[number] = nil }
             case .end(let id): sessions[id] = nil
-            case .tokens: break
+            case .tokens, .user: break
             }
         }
     }

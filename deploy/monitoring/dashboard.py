@@ -200,6 +200,18 @@ ROWS = [
         graph("Store errors", "eps", [(rate("parley_store_errors_total", "instance"), "{{instance}}")], "Failed commits; /readyz says 503 meanwhile."),
         graph("Size", "bytes", [(total("parley_store_bytes", "instance"), "{{instance}}")], "Compare with `store.max_bytes`."),
     ]),
+    ("Cluster", True, [
+        graph("Nodes", "none", [
+            (f"parley_cluster_nodes{{{GATEWAY}}}", "{{instance}}"),
+            (f"count(parley_node_info{{{GATEWAY}}})", "scraped"),
+        ], "Nodes with a lease, as each node sees them. Fewer than you run: one is down, or cut off from Redis."),
+        graph("Sessions between nodes", "ops", [(rate("parley_cluster_sessions_total", "event"), "{{event}}")],
+              "Claims mean that a node crashed; fenced sessions, that one was suspended or cut off for longer than its lease."),
+        graph("Requests between nodes", "ops", [
+            (rate("parley_cluster_requests_total", "instance"), "{{instance}}"),
+            (rate("parley_cluster_request_failures_total", "instance"), "{{instance}} failed"),
+        ], "Hand-overs, pushes, lists and requests of operators; failed ones got no response."),
+    ]),
     ("Logs and tracing", True, [
         graph("Lines", "ops", [(rate("parley_log_lines_total", "instance"), "{{instance}}")], "Written log lines.", 12),
         graph("Lines dropped", "ops", [(rate("parley_log_lines_dropped_total", "instance"), "{{instance}}")],

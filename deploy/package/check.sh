@@ -32,6 +32,18 @@ if [[ -z "$tarball" ]]; then
     [[ "$(sha256sum <"$tarball")" == "$before" ]] || fail 'two tarballs of one build differ'
 fi
 tar --extract --gzip --file "$tarball" --directory "$work"
+
+# The package for npm has each file that it names, and can be imported by its name.
+install -d "$work/npm/node_modules/parley-client"
+tar --extract --gzip --file "$(compgen -G '.build/parley-client-*.tgz' | tail -n 1)" --strip-components 1 --directory "$work/npm/node_modules/parley-client"
+for file in $(sed -nE 's/^    "([^"]*\.(js|ts|md))",?$/\1/p' Sources/ParleyJS/package.json) LICENSE package.json; do
+    [[ -s "$work/npm/node_modules/parley-client/$file" ]] || fail "the package for npm has no $file"
+done
+if command -v node >/dev/null; then
+    (cd "$work/npm" && node --input-type=module --eval 'import { CODES } from "parley-client"; process.exit(CODES[4503] ? 0 : 1)') ||
+        fail "the package for npm can't be imported"
+fi
+rm -r "$work/npm"
 package="$(compgen -G "$work/parley-*")"
 
 # The libraries that the executables load, and the directories in which they look for them.

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Makes a tarball of the release build, .build/parley-VERSION-linux-ARCHITECTURE.tar.gz, and prints its path. "deploy/build.sh --package" builds
-# the release and calls this script. The same executables at the same commit give the same bytes.
+# the release and calls this script. The same executables at the same commit give the same bytes. The browser client is packed beside it for
+# npm, .build/parley-client-VERSION.tgz.
 # usage: deploy/package/package.sh [DIRECTORY]     DIRECTORY has the executables; default: .build/release
 #
 #   bin/                       parley and parley-launch, stripped
@@ -66,4 +67,13 @@ chmod -R u=rwX,go=rX "$root"
 tar --create --directory "$staged" --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --format=gnu "$name" |
     gzip --no-name >"$staged/tarball"
 mv "$staged/tarball" "$tarball"
+
+# npm expects the directory "package". The client has the version of the gateway.
+npm="$staged/npm/package"
+install -d "$npm"
+install -m 644 LICENSE Sources/ParleyJS/{README.md,parley.js,parley-audio.js,parley.d.ts,internal.d.ts} "$npm/"
+sed -E "s/^(  \"version\": \")[^\"]*/\1$version/" Sources/ParleyJS/package.json >"$npm/package.json"
+chmod -R u=rwX,go=rX "$npm"
+tar --create --directory "$staged/npm" --sort=name --mtime="@$epoch" --owner=0 --group=0 --numeric-owner --format=gnu package |
+    gzip --no-name >".build/parley-client-$version.tgz"
 printf '%s\n' "$tarball"

@@ -106,6 +106,7 @@ package enum ErrorReason: String, Sendable, CaseIterable {
     case unknownRequest = "No request in flight has this `id`"
     case noRoute = "No route accepts this message"
     case unknownPath = "Unknown path; the WebSocket endpoint is /v1/ws"
+    case assetMethod = "Files accept GET, HEAD and OPTIONS only"
     case healthMethod = "Health endpoints accept GET, HEAD and OPTIONS only"
     case upgradeMethod = "WebSocket endpoints accept GET only"
 
@@ -241,7 +242,7 @@ package enum ErrorReason: String, Sendable, CaseIterable {
         case .audioPace: .tooFast
         case .quotaExceeded: .quotaExceeded
         case .idOfAnotherType: .duplicateID
-        case .unknownRequest, .noRoute, .unknownPath, .healthMethod, .upgradeMethod: .notFound
+        case .unknownRequest, .noRoute, .unknownPath, .assetMethod, .healthMethod, .upgradeMethod: .notFound
         case .authenticationDisabled, .credentialsInURL, .credentialsMissing, .missingCertificateName, .tokenRejected, .tokenRevoked,
             .tokenUsed, .userChanged,
             .expiryEarlier:

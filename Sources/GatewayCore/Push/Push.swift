@@ -50,6 +50,8 @@ package enum PushFailure: String, Sendable, CaseIterable {
     case audioOpen = "audio_open"
     /// The store can't commit at the moment.
     case storeUnavailable = "store_unavailable"
+    /// The node of the session didn't respond. The push may have been delivered.
+    case nodeUnreachable = "node_unreachable"
 }
 
 /// The outcome of pushing into a session.

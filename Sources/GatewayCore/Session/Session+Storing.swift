@@ -14,7 +14,10 @@ extension Session {
     package mutating func store(effects: inout Effects) {
         guard var batch = effects.batch.take() else { return }
         storedChanges = changes
-        if let tokens = credentials.takeChange() { batch.setTokens(tokens, of: id) }
+        if let tokens = credentials.takeChange() {
+            batch.setTokens(tokens, of: id)
+            if let user { batch.setUser(user, of: id) }
+        }
         outbox.store(of: id, into: &batch)
         pushes.store(of: id, into: &batch)
         recentIDs.store(of: id, into: &batch)

@@ -32,6 +32,8 @@ package struct StoreBatch: Sendable {
         case end(ULID)
         /// The valid tokens of a session, at most two, after a change. Only a shared store needs them, to find the session of a token.
         case tokens(ULID, [TokenHash])
+        /// The user of a session. Only a shared store needs it, to find the sessions of a user on all nodes.
+        case user(ULID, String)
     }
 
     /// The maximum number of ``endedTokens`` that a store keeps; the newest remain.
@@ -79,6 +81,8 @@ package struct StoreBatch: Sendable {
         endedSessions.append((session, endedTokens.count..<endedTokens.count + tokens.count))
         endedTokens += tokens
     }
+
+    package mutating func setUser(_ user: String, of session: ULID) { changes.append(.user(session, user)) }
 
     package mutating func setTokens(_ tokens: [TokenHash], of session: ULID) { changes.append(.tokens(session, tokens)) }
 }

@@ -4,13 +4,19 @@ package import GatewayCore
 import NIOCore
 
 /// Pushes into the sessions of all event loops, and the commands of operators who supervise them.
-extension Gateway: PushTargets {
+extension Gateway: LocalPushTargets {
     package var undelivered: UndeliveredPushes { shared.undelivered }
 
     package func push(_ push: Push, to session: ULID) async -> PushResult? {
         let result = await self.push(push, into: [session], result: PushResult())
         return result.missing.isEmpty ? result : nil
     }
+
+    package func push(_ push: Push, into sessions: [ULID]) async -> PushResult {
+        await self.push(push, into: sessions, result: PushResult())
+    }
+
+    package func sessions(ofUser user: String) async -> [ULID] { await snapshotLoops { $0.sessions.ids(ofUser: user) }.flatMap(\.self) }
 
     package func push(_ push: Push, toUser user: String, startedAfter start: ULID?) async -> PushResult {
         let ids = await snapshotLoops { $0.sessions.ids(ofUser: user) }.map { ids in ids.filter { id in start.map { $0 < id } ?? true } }

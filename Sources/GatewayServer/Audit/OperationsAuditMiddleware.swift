@@ -58,6 +58,8 @@ struct OperationsActionAudit: RouterMiddleware {
         guard !isReading || access == .supervise else { return try await next(request, context) }
         do {
             let response = try await next(request, context)
+            // Another node has executed and recorded the request.
+            guard response.headers[.parleyNode] == nil else { return response }
             record(request, context, access, status: response.status)
             return response
         } catch {

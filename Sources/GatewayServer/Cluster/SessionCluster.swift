@@ -10,8 +10,16 @@ package final class SessionCluster: Sendable {
     /// The kinds of requests between nodes.
     enum RequestKind: UInt8 {
         case handOver = 1
+        /// A push into sessions: ``ClusterPush``.
+        case push = 2
+        /// A list of live sessions: ``SessionListRequest``.
+        case sessions = 3
+        /// Connections and revocations of a user: ``UserNotice``.
         case userNotice = 10
     }
+
+    /// Handles a request of another node, and returns the reply; an empty one means that the request can't be handled.
+    typealias Handler = @Sendable (_ message: [UInt8]) async -> [UInt8]
 
     /// The outcome of ``bring(_:)``.
     package enum Arrival: Sendable {
@@ -39,11 +47,16 @@ package final class SessionCluster: Sendable {
     package let store: any SharedStore
     package let links: NodeLinks
     package let access: ClusterAccess
-    private let registry: SessionRegistry
+    let registry: SessionRegistry
     /// The loops of the sessions, by their number.
-    private let mailbox: @Sendable (Int) -> (any SessionMailbox)?
+    let mailbox: @Sendable (Int) -> (any SessionMailbox)?
     private let state = Mutex(State())
     let logger: Logger
+    let counters = ClusterCounters()
+    /// The handlers of requests that aren't about hand-overs.
+    private let handlers = Mutex<[RequestKind: Handler]>([:])
+    /// Accepts the streams of requests of operators.
+    private let operatorStreams = Mutex<NodeLinks.StreamHandler?>(nil)
 
     /// How long a client waits for its session: until the lease of an owner that died has ended, even if the owner was suspended first.
     package var patience: Duration { directory.lease * 3 + .seconds(2) }
@@ -138,6 +151,7 @@ package final class SessionCluster: Sendable {
         switch try await store.claim(id, epoch: epoch) {
         case .claimed(let stored):
             logger.info("session claimed", metadata: ["session_id": "\(id)", "owner": "\(owner)"])
+            counters.claimed.add(1, ordering: .relaxed)
             return .session(stored, handover: nil, stream: nil)
         case .owned(let owner, _) where owner == directory.record.id && registry.loop(of: id) == nil:
             // It was handed over to this node, but couldn't be loaded then.
@@ -153,11 +167,17 @@ package final class SessionCluster: Sendable {
     }
 
     /// Loads a session that was handed over to this node.
-    private func load(_ id: ULID) async throws -> Arrival {
+    func load(_ id: ULID) async throws -> Arrival {
         guard let stored = try await store.loadSession(id) else { return gone(id) }
         let (handover, stream) = state.withLock { ($0.handovers.removeValue(forKey: id), $0.streams.removeValue(forKey: id)) }
         return .session(stored, handover: handover, stream: stream)
     }
+
+    /// Whether a session was handed over to this node, and no event loop has it.
+    func isHandedOver(_ id: ULID) -> Bool { state.withLock { $0.handovers[id] != nil } }
+
+    /// Reserves the arrival of a session. Returns false while it arrives already.
+    func beginArrival(_ id: ULID) -> Bool { state.withLock { $0.arriving.insert(id).inserted } }
 
     /// Allows a session to be brought here again. To be called when an event loop has it, or has discarded it.
     func arrived(_ id: ULID) { state.withLock { _ = $0.arriving.remove(id) } }
@@ -168,12 +188,14 @@ package final class SessionCluster: Sendable {
             session: id, token: token, last: request.last, isMalformed: request.isMalformed, user: request.user,
             address: directory.record.address)
         let reply: HandOverReply
+        counters.requests.add(1, ordering: .relaxed)
         do {
             reply = try HandOverReply(
                 record: try await links.request(
                     message.record, kind: RequestKind.handOver.rawValue, to: node.id, at: address,
                     timeout: min(.seconds(5), directory.lease)))
         } catch {
+            counters.failures.add(1, ordering: .relaxed)
             // The owner may be dead: its lease decides.
             _ = try await directory.refresh()
             throw error
@@ -181,6 +203,7 @@ package final class SessionCluster: Sendable {
         switch reply {
         case .granted(let epoch, let record, let hasStream):
             store.adopt(id, epoch: epoch)
+            counters.brought.add(1, ordering: .relaxed)
             let isComplete = state.withLock { state in
                 state.handovers[id] = record
                 return !hasStream || state.streams[id] != nil
@@ -203,9 +226,18 @@ package final class SessionCluster: Sendable {
             guard let request = try? HandOverRequest(record: message) else { return [] }
             return await handOver(request, to: node).record
         case .userNotice: return access.answer(message)
+        case .push, .sessions:
+            guard let kind = RequestKind(rawValue: kind) else { return [] }
+            return await handlers.withLock { $0[kind] }?(message) ?? []
         case nil: return []
         }
     }
+
+    /// Sets the handler of a kind of requests.
+    func handle(_ kind: RequestKind, _ handler: @escaping Handler) { handlers.withLock { $0[kind] = handler } }
+
+    /// Sets the handler of the streams of operators' requests.
+    func handleOperatorStreams(_ handler: @escaping NodeLinks.StreamHandler) { operatorStreams.withLock { $0 = handler } }
 
     private func handOver(_ request: HandOverRequest, to node: ULID) async -> HandOverReply {
         guard let loop = registry.loop(of: request.session), let mailbox = mailbox(loop) else { return .elsewhere }
@@ -232,6 +264,7 @@ package final class SessionCluster: Sendable {
                 stream = try? await links.openStream(to: node, at: address, label: Array("\(request.session)".utf8)).get()
             }
             mailbox.finishDeparture(of: request.session, .left(stream))
+            counters.handedOver.add(1, ordering: .relaxed)
             logger.info("session handed over", metadata: ["session_id": "\(request.session)", "to": "\(node)"])
             return .granted(epoch: epoch, record: record, hasStream: stream != nil)
         }
@@ -240,6 +273,10 @@ package final class SessionCluster: Sendable {
     // MARK: Losing a session
 
     private func lost(_ id: ULID, _ loss: SessionLoss) {
+        switch loss {
+        case .fenced: counters.fenced.add(1, ordering: .relaxed)
+        case .gone: counters.gone.add(1, ordering: .relaxed)
+        }
         guard let loop = registry.loop(of: id) else { return forget(id) }
         mailbox(loop)?.lose(id, loss)
     }
@@ -273,6 +310,10 @@ package final class SessionCluster: Sendable {
     }
 
     private func keep(_ stream: NodeStream, _ label: [UInt8]) {
+        if label.first == OperatorRequest.mark {
+            guard let handler = operatorStreams.withLock({ $0 }) else { return stream.close(.refused) }
+            return handler(stream, label)
+        }
         guard let id = ULID(String(decoding: label, as: UTF8.self)) else { return stream.close(.fault) }
         let replaced = state.withLock { state -> NodeStream? in
             guard state.streams.count < Self.maximumStreams || state.streams[id] != nil else { return stream }

@@ -35,6 +35,13 @@ extension ConfigurationKey {
 
     ]
 
+    /// `demo.*`.
+    private static let demo: [ConfigurationKey] = [
+        .toggle(
+            "demo.enabled", \.demo.enabled,
+            "Serves a page for a conversation by text and voice at / of the public listener. Rejected in production.")
+    ]
+
     /// `conformance.*`.
     private static let conformance: [ConfigurationKey] = [
         .toggle(
@@ -44,7 +51,7 @@ extension ConfigurationKey {
 
     /// Every key, in the order of `gateway.yaml`.
     package static let all: [ConfigurationKey] =
-        listening + messaging + pushing + storing + operating + clustering + observing + access + conformance
+        listening + messaging + pushing + storing + operating + clustering + observing + access + demo + conformance
 
     /// Keys by name.
     package static let byName: [String: ConfigurationKey] = Dictionary(all.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })

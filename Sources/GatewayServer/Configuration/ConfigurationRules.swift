@@ -135,6 +135,9 @@ struct ConfigurationRules {
     }
 
     private mutating func checkConformance() {
+        if isProduction, configuration.demo.enabled {
+            reject("demo.enabled", allowed: "false in production", example: "demo.enabled: false")
+        }
         if isProduction, configuration.conformance.echo {
             reject("conformance.echo", allowed: "false in production", example: "conformance.echo: false")
         }

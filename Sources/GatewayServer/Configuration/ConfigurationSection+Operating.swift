@@ -79,6 +79,12 @@ extension ConfigurationSection {
         package var drain = Duration.seconds(30)
     }
 
+    /// `demo.*`.
+    package struct Demo: Sendable, Equatable {
+        /// Serves the demo page at `/`.
+        package var enabled = false
+    }
+
     /// `conformance.*`: settings that only protocol conformance suites need; rejected in production.
     package struct Conformance: Sendable, Equatable {
         /// Adds `/echo`, which returns messages unparsed.

@@ -61,6 +61,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
     package var upstreams: [String: Upstream] = [:]
     /// Routes by name. Without any, all requests go to the loopback.
     package var routes: [String: Route] = [:]
+    package var demo = ConfigurationSection.Demo()
     /// Settings that only protocol conformance suites need.
     package var conformance = ConfigurationSection.Conformance()
 
@@ -87,6 +88,7 @@ package struct GatewayConfiguration: Sendable, Equatable {
             values.logging.format = .console
             values.shutdown.drain = .seconds(2)
             values.auth.mode = .none
+            values.demo.enabled = true
         case .staging:
             values.heartbeat.staleAfter = .seconds(90)
         case .production:

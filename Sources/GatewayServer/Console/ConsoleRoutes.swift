@@ -7,7 +7,7 @@ import NIOCore
 
 /// The routes of the console. They need no token, since the files contain no data of the gateway; the requests of the script do.
 struct ConsoleRoutes: OperationsRouteGroup {
-    let assets = ConsoleAsset.all
+    let assets = Console.assets
 
     var routes: [OperationsRoute] { assets.map { OperationsRoute($0.path, [.get: .open]) } }
 
@@ -17,25 +17,15 @@ struct ConsoleRoutes: OperationsRouteGroup {
         }
     }
 
-    private static func response(_ asset: ConsoleAsset, to request: Request) -> Response {
+    private static func response(_ asset: StaticAsset, to request: Request) -> Response {
         var headers: HTTPFields = [
             .contentType: asset.contentType, .eTag: asset.entityTag, .cacheControl: "no-cache",
-            .contentSecurityPolicy: ConsoleAsset.policy,
+            .contentSecurityPolicy: Console.policy,
         ]
         headers[.referrerPolicy] = "no-referrer"
         headers[.crossOriginOpenerPolicy] = "same-origin"
-        let known = request.headers[.ifNoneMatch]?.split(separator: ",").map { $0.trimming { $0 == " " } } ?? []
-        if known.contains(where: { $0 == asset.entityTag || $0 == "W/" + asset.entityTag || $0 == "*" }) {
-            return Response(status: .notModified, headers: headers)
-        }
+        if asset.isKnown(request.headers[.ifNoneMatch]) { return Response(status: .notModified, headers: headers) }
         return Response(status: .ok, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: asset.body)))
-    }
-}
-
-extension StringProtocol {
-    /// Returns the text without the leading and trailing characters that match.
-    fileprivate func trimming(_ matches: (Character) -> Bool) -> String {
-        String(String(drop(while: matches).reversed()).drop(while: matches).reversed())
     }
 }
 

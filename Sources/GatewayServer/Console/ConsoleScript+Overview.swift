@@ -85,6 +85,17 @@ extension ConsoleScript {
             foreign(certificate.file ?? certificate.key)]), {class: "cards-when-narrow"});
         }
 
+        /** The nodes of the cluster; nothing for a gateway that runs alone. */
+        function nodeTable(nodes) {
+          if (nodes.length < 2) return null;
+          return [h("h2", null, "Nodes"), table("Nodes of the cluster", ["Node", "Sessions", "Up", "Address of the link"],
+            nodes.map(node => [
+              h("span", null, h("a", {href: "#/sessions?node=" + encodeURIComponent(node.name)}, foreign(node.name)),
+                node.self ? " (this one)" : ""),
+              count(node.sessions), duration(Date.now() - node.started_at), node.address ? foreign(node.address) : "–"]),
+            {class: "cards-when-narrow"})];
+        }
+
         views.set("", {title: "Overview", show() {
           const resources = h("div"), summary = h("p", {class: "summary"}), latencies = h("div", {class: "charts"});
           const messages = new Chart("Messages per second", [
@@ -99,8 +110,9 @@ extension ConsoleScript {
             {name: "connections", value: sample => sample.connections.current},
             {name: "sessions", value: sample => sample.sessions.current}], count);
           const charts = [messages, traffic, errors, open], latencyCharts = new Map();
+          const nodes = h("div");
           const certificates = h("div", null, h("p", {class: "help"}, "loading"));
-          main.append(summary, resources, h("h2", null, "Rates"), h("div", {class: "charts"}, charts.map(chart => chart.element)),
+          main.append(summary, resources, nodes, h("h2", null, "Rates"), h("div", {class: "charts"}, charts.map(chart => chart.element)),
             h("h2", null, "Latency over the last minute"), latencies,
             h("h2", null, "Certificates"), certificates,
             h("h2", null, "Actions"), h("p", {class: "buttons"}, button("Reload the configuration", reload),
@@ -122,6 +134,7 @@ extension ConsoleScript {
             else latencies.querySelector("p.help")?.remove();
             for (const chart of latencyCharts.values()) chart.update(samples);
           });
+          repeat(5000, async signal => replace(nodes, nodeTable((await get("/v1/nodes", signal)).nodes) ?? []));
           repeat(60000, async signal => {
             const found = await get("/v1/certificates", signal);
             replace(certificates, found.certificates.length ? certificateTable(found.certificates) : h("p", {class: "help"}, "none"));

@@ -9,6 +9,7 @@ extension ConsoleScript {
           return facts([
             ["State", badge(session.state, {attached: "good", detached: "warn"}[session.state])],
             ["User", session.user ? foreign(session.user) : "none"], session.title ? ["Title", foreign(session.title)] : null,
+            session.node ? ["Node", foreign(session.node)] : null,
             ["Started", h("span", null, new Date(session.started_at).toISOString().slice(0, 10) + " ", time(session.started_at), " UTC")],
             session.ended_at
               ? ["Ended", h("span", null, time(session.ended_at), " UTC, " + (session.ending ?? "").replaceAll("_", " "))] : null,

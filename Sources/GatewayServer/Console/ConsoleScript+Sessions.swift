@@ -7,6 +7,7 @@ extension ConsoleScript {
         const sessionColumns = [
           {name: "Session", cell: session => h("a", {href: "#/session/" + session.session_id, class: "id", "data-key": session.session_id},
             session.session_id)},
+          {name: "Node", isOfCluster: true, cell: session => session.node ? foreign(session.node) : "–"},
           {name: "User", sort: "user", cell: session => session.user ? foreign(session.user) : "–"},
           {name: "State", cell: session => badge(session.state, {attached: "good", detached: "warn"}[session.state])},
           {name: "Age", sort: "age", cell: session => duration((session.ended_at ?? Date.now()) - session.started_at)},
@@ -25,11 +26,13 @@ extension ConsoleScript {
 
         views.set("sessions", {title: "Sessions", show() {
           const query = parameters();
-          let sort = query.get("sort") ?? "memory", cursors = [undefined], next;
+          let sort = query.get("sort") ?? "memory", cursors = [undefined], next, nodes = [];
           const state = h("select", {id: "filter-state"}, [["live", "attached and detached"], ["attached", "attached"],
             ["detached", "detached"], ["ended", "ended"], ["all", "all"]].map(([value, label]) =>
             h("option", {value, selected: value === (query.get("state") ?? "live")}, label)));
           const user = h("input", {id: "filter-user", type: "search", autocomplete: "off", maxlength: 128, value: query.get("user") ?? ""});
+          const node = h("select", {id: "filter-node"}, h("option", {value: ""}, "all nodes"));
+          const nodeField = h("p", {hidden: true}, h("label", {for: "filter-node"}, "Node"), node);
           const update = h("input", {id: "filter-update", type: "checkbox", checked: true});
           const list = h("div", {"aria-live": "off"}, h("p", {class: "help"}, "loading"));
           const result = h("p", {class: "help", role: "status"});
@@ -40,11 +43,13 @@ extension ConsoleScript {
           const following = button("Next", () => { if (next) cursors.push(next); refresh(); });
           const form = h("form", {class: "filters", role: "search", "aria-label": "Filter sessions"},
             h("p", null, h("label", {for: "filter-state"}, "State"), state), h("p", null, h("label", {for: "filter-user"}, "User"), user),
+            nodeField,
             h("p", null, h("button", {type: "submit"}, "Show")),
             h("p", {class: "check"}, update, h("label", {for: "filter-update"}, "Update every 5 s")));
           const apply = () => { cursors = [undefined]; refresh(); };
           form.addEventListener("submit", event => { event.preventDefault(); apply(); });
           state.addEventListener("change", apply);
+          node.addEventListener("change", apply);
           main.append(form, result, list, h("p", {class: "buttons"}, first, previous, following));
 
           function heading(column) {
@@ -57,17 +62,32 @@ extension ConsoleScript {
                   title: column.sort === "user" ? "Sort this page by user" : "Largest first"}));
           }
 
+          /** Fetches the nodes of the cluster, and offers them if there are several. */
+          async function loadNodes(signal) {
+            const names = (await get("/v1/nodes", signal)).nodes.map(found => found.name);
+            if (JSON.stringify(names) === JSON.stringify(nodes)) return;
+            const chosen = nodes.length === 0 ? query.get("node") : node.value;
+            nodes = names;
+            node.replaceChildren(h("option", {value: ""}, "all nodes"),
+              ...names.map(name => h("option", {value: name, selected: name === chosen}, name)));
+            nodeField.hidden = names.length < 2;
+          }
+
           async function load(signal) {
+            await loadNodes(signal);
             const wanted = new URLSearchParams({limit: "50", state: state.value});
             if (user.value.trim()) wanted.set("user", user.value.trim());
+            if (node.value) wanted.set("node", node.value);
             if (isSorted() && sort !== "user") wanted.set("sort", sort);
             if (cursors.at(-1)) wanted.set("cursor", cursors.at(-1));
             const page = await get("/v1/sessions?" + wanted, signal);
             next = page.cursor;
             const found = sort === "user" ? [...page.sessions].sort(byUser) : page.sessions;
-            const rows = found.map(session => sessionColumns.map(column => column.cell(session)));
-            replace(list, table("Sessions", sessionColumns.map(heading), rows, {class: "sessions cards-when-narrow"}));
-            result.textContent = found.length === 0 ? "No sessions." : "Page " + cursors.length + ", " + counted(found.length, "session") + ".";
+            const columns = sessionColumns.filter(column => !column.isOfCluster || nodes.length > 1);
+            const rows = found.map(session => columns.map(column => column.cell(session)));
+            replace(list, table("Sessions", columns.map(heading), rows, {class: "sessions cards-when-narrow"}));
+            result.textContent = (found.length === 0 ? "No sessions." : "Page " + cursors.length + ", " + counted(found.length, "session") + ".")
+              + (page.missing_nodes ? " Nodes that didn't respond: " + page.missing_nodes.join(", ") + "." : "");
             first.disabled = previous.disabled = cursors.length === 1;
             following.disabled = !next;
           }

@@ -18,6 +18,8 @@ package struct GatewayReading: Sendable {
     package var upstreams: [UpstreamReading] = []
     /// Nil when sessions aren't stored.
     package var store: StoreMetrics?
+    /// Nil outside of a cluster.
+    package var cluster: ClusterReading?
     package var logLines: UInt64 = 0
     package var droppedLogLines: UInt64 = 0
     package var droppedAuditRecords: UInt64 = 0
@@ -43,6 +45,7 @@ package struct GatewayReading: Sendable {
         writeMessages(total, to: &writer)
         write(total.voice, to: &writer)
         writeUpstreams(to: &writer)
+        writeCluster(to: &writer)
         writeSystem(total, to: &writer)
         writer.finish()
         return writer.bytes
@@ -166,6 +169,20 @@ package struct GatewayReading: Sendable {
             }
             for state in states { writer.sample([upstream.statistics.name, state.address], state.value) }
         }
+    }
+
+    private func writeCluster(to writer: inout ExpositionWriter) {
+        guard let cluster else { return }
+        writer.begin(.nodeInfo)
+        writer.sample([cluster.node, cluster.id], 1)
+        writer.begin(.clusterNodes)
+        writer.sample([], cluster.nodes)
+        writer.begin(.clusterSessions)
+        for (event, count) in zip(ClusterReading.sessionEvents, cluster.sessions) { writer.sample([event], count) }
+        writer.begin(.clusterRequests)
+        writer.sample([], cluster.requests)
+        writer.begin(.clusterRequestFailures)
+        writer.sample([], cluster.failures)
     }
 
     private func writeSystem(_ total: LoopMetrics, to writer: inout ExpositionWriter) {

@@ -6,7 +6,8 @@ import GatewayTLS
 /// All metrics, in the order of the exposition. The page of metrics describes each.
 extension MetricFamily {
     package static let all: [MetricFamily] =
-        [buildInfo] + connectionFamilies + sessionFamilies + messageFamilies + voiceFamilies + upstreamFamilies + systemFamilies
+        [buildInfo] + connectionFamilies + sessionFamilies + messageFamilies + voiceFamilies + upstreamFamilies + clusterFamilies
+        + systemFamilies
 
     static let buildInfo = gauge("parley_build_info", "The version of the gateway; always 1.", [Label("version"), Label("commit")])
 
@@ -130,6 +131,17 @@ extension MetricFamily {
         "parley_upstream_cancelled", "Cancelled calls to an upstream.", [Label("upstream"), Label("reason", CancelReason.self)])
     static let breaker = gauge(
         "parley_breaker_state", "Circuit breaker of an endpoint: 0 closed, 1 half-open, 2 open.", [Label("upstream"), Label("endpoint")])
+
+    // MARK: Cluster
+
+    static let clusterFamilies = [nodeInfo, clusterNodes, clusterSessions, clusterRequests, clusterRequestFailures]
+    static let nodeInfo = gauge("parley_node_info", "The name and the id of this node; always 1.", [Label("node"), Label("id")])
+    static let clusterNodes = gauge("parley_cluster_nodes", "Nodes with a lease, including this one.")
+    static let clusterSessions = counter(
+        "parley_cluster_sessions", "Sessions that arrived at this node, departed from it, or were dropped.",
+        [Label("event", values: ClusterReading.sessionEvents)])
+    static let clusterRequests = counter("parley_cluster_requests", "Requests to other nodes.")
+    static let clusterRequestFailures = counter("parley_cluster_request_failures", "Requests to other nodes without a response.")
 
     // MARK: Store, logs, tracing, event loops, process
 

@@ -167,7 +167,8 @@ struct OperationsCapacityMiddleware: RouterMiddleware {
         next: @concurrent (Request, OperationsRequestContext) async throws -> Response
     ) async throws -> Response {
         let isHealth = OperationsGate.isHealth(OperationsGateMiddleware.path(of: request))
-        if !isHealth, connections.service(of: context.connection) == .healthOnly {
+        guard let connection = context.connection else { return try await next(request, context) }
+        if !isHealth, connections.service(of: connection) == .healthOnly {
             throw OperationsProblem(
                 status: .serviceUnavailable, code: .connectionLimit,
                 detail: "Connection limit reached (\(limits.connections)); retry after 1 s", fields: [.retryAfter: "1"])
@@ -175,7 +176,7 @@ struct OperationsCapacityMiddleware: RouterMiddleware {
         try request.rejectBody(over: limits.bodyBytes, "request body too large; the limit is \(limits.bodyBytes) bytes")
         let response = try await next(request, context)
         guard response.headers[.contentType] == EventStream.contentType, request.method != .head else { return response }
-        guard connections.beginStream(on: context.connection, limit: limits.streams) else {
+        guard connections.beginStream(on: connection, limit: limits.streams) else {
             throw OperationsProblem(
                 status: .serviceUnavailable, code: .connectionLimit,
                 detail: "Limit of event streams reached (\(limits.streams)); close one and retry", fields: [.retryAfter: "5"])

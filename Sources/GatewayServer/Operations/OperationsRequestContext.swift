@@ -8,8 +8,8 @@ import Logging
 struct OperationsRequestContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     let correlationID: ULID
-    /// The channel that received the request.
-    let connection: ObjectIdentifier
+    /// The channel that received the request; nil for a request that another node has sent.
+    let connection: ObjectIdentifier?
     /// Whether the request's `Host` is a foreign name, which is allowed for health; the response then has no details.
     var hidesDetails = false
     /// The operator that sent the request; set before it is routed.
@@ -28,6 +28,20 @@ struct OperationsRequestContext: RequestContext {
         self.correlationID = ULID(unixMilliseconds: WallTime.now().unixMilliseconds, using: &generator)
         self.logger[metadataKey: "correlation_id"] = .string(correlationID.description)
     }
+
+    /// Creates the context of a request that another node has sent, whose operator is known.
+    init(coreContext: CoreRequestContextStorage, correlationID: ULID, identity: OperationsIdentity, address: String?) {
+        self.coreContext = coreContext
+        self.connection = nil
+        self.address = address
+        self.client = ClientAddress(nil)
+        self.correlationID = correlationID
+        self.identity = identity
+        self.logger[metadataKey: "correlation_id"] = .string(correlationID.description)
+    }
+
+    /// Whether another node has sent the request: it concerns this node only.
+    var isForwarded: Bool { connection == nil }
 
     func has(_ right: OperationsRight) -> Bool { identity.rights.contains(right) }
 

@@ -16,6 +16,8 @@ struct OperationsRoutes {
     let groups: [any OperationsRouteGroup]
     /// Nil when the audit log is off.
     var audit: AuditLog?
+    /// Nil outside of a cluster.
+    var requests: OperatorRequests?
 
     /// The paths of this type, without those of ``groups``.
     static let routes = [
@@ -37,6 +39,25 @@ struct OperationsRoutes {
         router.add(middleware: OperationsGateMiddleware(gate: gate, table: table, tokens: tokens))
         if let audit { router.add(middleware: OperationsActionAudit(log: audit, table: table)) }
         router.add(middleware: OperationsCapacityMiddleware(limits: limits, connections: connections))
+        if let requests {
+            router.add(middleware: OperationsNodeMiddleware(requests: requests, table: table, bodyBytes: limits.bodyBytes))
+        }
+        addRoutes(to: router)
+        return router
+    }
+
+    /// The routes and middleware for requests that other nodes have sent.
+    var forwardedRouter: Router<OperationsRequestContext> {
+        let table = table
+        let router = Router(context: OperationsRequestContext.self, options: .autoGenerateHeadEndpoints)
+        router.add(middleware: OperationsProblemMiddleware(table: table))
+        router.add(middleware: ForwardedGateMiddleware(table: table))
+        if let audit { router.add(middleware: OperationsActionAudit(log: audit, table: table)) }
+        addRoutes(to: router)
+        return router
+    }
+
+    private func addRoutes(to router: Router<OperationsRequestContext>) {
         // Load balancers also check with OPTIONS, the default method of HAProxy's `option httpchk`.
         for method in [HTTPRequest.Method.get, .options] { addHealth(to: router, method) }
         router.get("/v1/gateway") { [snapshot] _, _ in try Response.json(await snapshot()) }
@@ -59,7 +80,6 @@ struct OperationsRoutes {
             return try Response.json(upstream)
         }
         for group in groups { group.add(to: router) }
-        return router
     }
 
     private func addHealth(to router: Router<OperationsRequestContext>, _ method: HTTPRequest.Method) {

@@ -22,6 +22,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     private let tls: @Sendable () -> TLSContext?
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
+    private let requests: OperatorRequests?
     private let onRunning: @Sendable (SocketAddress) async -> Void
 
     /// - Parameters:
@@ -40,6 +41,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     ///   - resetUpstream: closes the breakers of an upstream, by name; returns nil if there is no such upstream.
     ///   - access: mints and revokes tokens; nil: the routes of tokens don't exist.
     ///   - features: further features with routes
+    ///   - requests: the requests to other nodes; nil outside of a cluster
     ///   - audit: the log of what operators do; nil when it is off
     ///   - logger: the logger of the listener and of Hummingbird.
     ///   - onRunning: called once with the bound address.
@@ -52,7 +54,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
         reload: @escaping @Sendable () async -> ReloadReport,
         drain: (@Sendable () async -> DrainReport)? = nil, configuration: (@Sendable () throws -> [UInt8])? = nil,
         resetUpstream: @escaping @Sendable (String) -> UpstreamStatistics? = { _ in nil }, access: AccessOperations? = nil,
-        features: [OperationsFeature] = [], audit: AuditLog? = nil, eventLoopGroup: any EventLoopGroup,
+        features: [OperationsFeature] = [], requests: OperatorRequests? = nil, audit: AuditLog? = nil, eventLoopGroup: any EventLoopGroup,
         logger: Logger = Logger(label: "parley.operations"),
         onRunning: @escaping @Sendable (SocketAddress) async -> Void = { _ in }
     ) {
@@ -71,7 +73,8 @@ package struct OperationsServer: Service, CustomStringConvertible {
         self.routes = OperationsRoutes(
             health: health, snapshot: snapshot, reload: reload, resetUpstream: resetUpstream,
             groups: groups + [OpenAPIRoutes(describing: OperationsRoutes.routes + groups.flatMap(\.routes))],
-            audit: audit)
+            audit: audit, requests: requests)
+        self.requests = requests
         self.eventLoopGroup = eventLoopGroup
         self.logger = logger
         self.onRunning = onRunning
@@ -83,6 +86,7 @@ package struct OperationsServer: Service, CustomStringConvertible {
     package func run() async throws {
         let connections = OperationsConnections(limits)
         let router = routes.router(gate: gate, tokens: tokens, limits: limits, connections: connections)
+        requests?.respond(routes.forwardedResponder(logger: logger))
         let listener = OperationsListener(address: address, inherited: inherited, connections: connections, logger: logger)
         let channel = OperationsChannel(
             responder: OperationsListener.responder(router, logger: logger), limits: limits, tls: tls, connections: connections)

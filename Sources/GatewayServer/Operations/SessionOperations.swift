@@ -23,17 +23,23 @@ package struct SessionOperations: Sendable {
     private static let tagPageSize = 500
 
     let live: any SessionDirectory
+    /// The sessions of all nodes, for lists; nil outside of a cluster.
+    private let cluster: ClusterSessionDirectory?
     let archive: any ReportArchive
     private let cache: ReportCache
     let depth: @Sendable () -> ReportDepth
     private let logger: Logger
 
-    /// - Parameter depth: returns the current `reports.content`
+    /// - Parameters:
+    ///   - cluster: the sessions of all nodes; nil for a gateway that runs alone
+    ///   - depth: returns the current `reports.content`
     package init(
-        live: any SessionDirectory, archive: any ReportArchive, cache: ReportCache, depth: @escaping @Sendable () -> ReportDepth,
+        live: any SessionDirectory, cluster: ClusterSessionDirectory? = nil, archive: any ReportArchive, cache: ReportCache,
+        depth: @escaping @Sendable () -> ReportDepth,
         logger: Logger
     ) {
         self.live = live
+        self.cluster = cluster
         self.archive = archive
         self.cache = cache
         self.depth = depth
@@ -45,6 +51,8 @@ package struct SessionOperations: Sendable {
         var filter = Filter.live
         var tag: String?
         var user: String?
+        /// The node whose live sessions belong to the list; nil for the sessions of all nodes, live and ended.
+        var node: String?
 
         /// Whether every session of the state belongs to the list.
         var isComplete: Bool { tag == nil && user == nil }
@@ -56,17 +64,20 @@ package struct SessionOperations: Sendable {
 
     func page(after cursor: ULID?, limit: Int, of selection: Selection) async throws -> SessionPage {
         var (found, cursor): ([SessionSummary], ULID?) = ([], cursor)
+        var missing: [String] = []
         // Tags are stored with the annotations, and users with the reports, so both are searched for page by page.
         while true {
             let page = try await unfiltered(
                 after: cursor, limit: selection.isComplete ? limit : max(limit, Self.tagPageSize), of: selection)
             found += page.sessions.filter { selection.contains($0) }
+            missing += (page.missingNodes ?? []).filter { !missing.contains($0) }
             cursor = page.cursor.flatMap { ULID($0) }
             guard found.count < limit, cursor != nil else { break }
         }
         let sessions = Array(found.prefix(limit))
         let isCut = found.count > limit
-        return SessionPage(sessions: sessions, cursor: isCut ? sessions.last?.sessionID : cursor.map { "\($0)" })
+        return SessionPage(
+            sessions: sessions, cursor: isCut ? sessions.last?.sessionID : cursor.map { "\($0)" }, missingNodes: missing)
     }
 
     private func unfiltered(after cursor: ULID?, limit: Int, of selection: Selection) async throws -> SessionPage {
@@ -74,30 +85,47 @@ package struct SessionOperations: Sendable {
         // One more than the limit shows whether there is another page.
         let query = SessionQuery(
             after: cursor.map { SessionRank(figure: 0, id: $0) }, limit: limit + 1, attached: filter.attached, user: selection.user)
-        let liveSessions = filter.hasLive ? await live.sessions(query) : []
-        let ended = filter.hasEnded ? try await archive.reports(after: cursor, limit: limit + 1) : []
-        let notes = try await archive.annotations(of: liveSessions.map(\.report.id) + ended.map(\.id))
+        let found = filter.hasLive ? await rows(query, on: selection.node) : SessionRows()
+        // Reports don't tell the node.
+        let ended = filter.hasEnded && selection.node == nil ? try await archive.reports(after: cursor, limit: limit + 1) : []
+        let notes = try await archive.annotations(of: found.rows.map(\.rank.id) + ended.map(\.id))
         var summaries: [String: SessionSummary] = [:]
         for report in ended { summaries["\(report.id)"] = SessionSummary(report, notes[report.id]) }
         // A session that is just ending may be in both lists.
-        for session in liveSessions { summaries["\(session.report.id)"] = SessionSummary(session, notes[session.report.id]) }
+        for var row in found.rows {
+            row.summary.add(notes[row.rank.id])
+            summaries[row.summary.sessionID] = row.summary
+        }
         let sorted = summaries.values.sorted { $0.sessionID < $1.sessionID }
         let page = Array(sorted.prefix(limit))
-        return SessionPage(sessions: page, cursor: sorted.count > limit ? page.last?.sessionID : nil)
+        return SessionPage(sessions: page, cursor: sorted.count > limit ? page.last?.sessionID : nil, missingNodes: found.missingNodes)
+    }
+
+    /// Returns the first live sessions of a list, on one node or on all.
+    private func rows(_ query: SessionQuery, on node: String?) async -> SessionRows {
+        if let cluster { return await cluster.sessions(query, on: node) }
+        // Every session of this process is on this node.
+        return SessionRows(rows: node.map { $0 == NodeName.current } ?? true ? await live.rows(query) : [])
     }
 
     /// Returns a page of live sessions in the order of a figure.
     ///
-    /// - Parameter query: has ``SessionQuery/sort``
-    func page(_ query: SessionQuery) async throws -> SessionPage {
+    /// - Parameters:
+    ///   - query: has ``SessionQuery/sort``
+    ///   - node: the only node with sessions in the list; nil for all
+    func page(_ query: SessionQuery, on node: String? = nil) async throws -> SessionPage {
         var wanted = query
         wanted.limit += 1
-        let found = await live.sessions(wanted)
-        let page = found.prefix(query.limit)
-        let notes = try await archive.annotations(of: page.map(\.report.id))
+        let found = await rows(wanted, on: node)
+        let page = found.rows.prefix(query.limit)
+        let notes = try await archive.annotations(of: page.map(\.rank.id))
         return SessionPage(
-            sessions: page.map { SessionSummary($0, notes[$0.report.id]) },
-            cursor: found.count > query.limit ? page.last?.rank.cursor : nil)
+            sessions: page.map { row in
+                var summary = row.summary
+                summary.add(notes[row.rank.id])
+                return summary
+            },
+            cursor: found.rows.count > query.limit ? page.last?.rank.cursor : nil, missingNodes: found.missingNodes)
     }
 
     /// - Parameter withTranscript: whether to include the transcript, if `reports.content` allows it
@@ -108,7 +136,9 @@ package struct SessionOperations: Sendable {
     private func session(_ id: ULID, depth: ReportDepth) async throws -> SessionDetails? {
         // The details without transcript still need the timeline, from which the latencies are computed.
         if let session = await live.session(id, depth: max(depth, .metadata)) {
-            return SessionDetails(session, try await annotation(of: id), depth: depth)
+            var details = SessionDetails(session, try await annotation(of: id), depth: depth)
+            details.session.node = cluster?.name
+            return details
         }
         guard let report = try await archive.report(of: id) else { return nil }
         return SessionDetails(report, try await annotation(of: id), depth: depth)

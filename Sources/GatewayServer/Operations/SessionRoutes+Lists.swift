@@ -21,17 +21,15 @@ extension SessionRoutes {
         }
         selection.tag = query["tag"].map(String.init)
         selection.user = query["user"].map(String.init)
-        // Every session of this process is on this node.
-        let isOtherNode = query["node"].map { $0 != NodeName.current } ?? false
+        selection.node = query["node"].map(String.init)
         if let text = query["sort"] {
-            return try await sortedList(request, by: String(text), limit: limit, of: selection, isOtherNode: isOtherNode, withContent)
+            return try await sortedList(request, by: String(text), limit: limit, of: selection, withContent)
         }
         var cursor: ULID?
         if let text = query["cursor"] {
             guard let id = ULID(String(text)) else { throw OperationsProblem.invalidCursor }
             cursor = id
         }
-        if isOtherNode { return try Response.json(SessionPage(sessions: [], cursor: nil)) }
         guard request.headers[.accept]?.contains("application/x-ndjson") == true else {
             return try Response.json(await page(after: cursor, limit: limit, of: selection, withContent: withContent))
         }
@@ -39,7 +37,7 @@ extension SessionRoutes {
     }
 
     private func sortedList(
-        _ request: Request, by name: String, limit: Int, of selection: SessionOperations.Selection, isOtherNode: Bool, _ withContent: Bool
+        _ request: Request, by name: String, limit: Int, of selection: SessionOperations.Selection, _ withContent: Bool
     ) async throws -> Response {
         guard let sort = SessionSort(rawValue: name) else {
             throw OperationsProblem.invalid(
@@ -53,7 +51,7 @@ extension SessionRoutes {
             guard let rank = SessionRank(cursor: String(text)) else { throw OperationsProblem.invalidCursor }
             query.after = rank
         }
-        var page = isOtherNode ? SessionPage(sessions: [], cursor: nil) : try await sessions.page(query)
+        var page = try await sessions.page(query, on: selection.node)
         if !withContent { page.removeContent() }
         return try Response.json(page)
     }

@@ -11,6 +11,10 @@ final class IdempotentRequests: Sendable {
         case conflict
         /// The table of keys is full.
         case full
+        /// Another node performs the request with this key.
+        case pending
+        /// The node that performed the request with this key has died.
+        case unknownOutcome
     }
 
     private struct State {
@@ -19,6 +23,10 @@ final class IdempotentRequests: Sendable {
     }
 
     private let state = Mutex(State())
+    /// The keys of all nodes; nil outside of a cluster.
+    private let shared: SharedRequests?
+
+    init(shared: SharedRequests? = nil) { self.shared = shared }
 
     /// Returns the answer of the first request with this key.
     ///
@@ -36,7 +44,8 @@ final class IdempotentRequests: Sendable {
             case .wait: if let answer = await wait(for: key) { return answer }
             case .perform:
                 do {
-                    let answer = try await perform()
+                    let answer =
+                        if let shared { try await shared.answer(key, digest: digest, perform: perform) } else { try await perform() }
                     end(key, answer)
                     return answer
                 } catch {

@@ -4,8 +4,8 @@ import FoundationEssentials
 import GatewayCore
 
 /// The response to a push.
-struct PushAnswer: Sendable, Encodable {
-    struct Delivery: Sendable, Encodable {
+struct PushAnswer: Sendable, Codable {
+    struct Delivery: Sendable, Codable {
         let sessionID: String
         let seq: UInt64
 
@@ -24,12 +24,23 @@ struct PushAnswer: Sendable, Encodable {
     /// The number of sessions that the push was queued in.
     let total: Int
     let undelivered: Int
+    /// The names of the nodes that didn't respond: whether their sessions got the push is unknown.
+    let missingNodes: [String]
+
+    init(id: ULID, deliveries: [PushResult.Delivery], total: Int, undelivered: Int, missingNodes: [String]) {
+        self.id = id
+        self.deliveries = deliveries
+        self.total = total
+        self.undelivered = undelivered
+        self.missingNodes = missingNodes
+    }
 
     init(_ id: ULID, _ result: PushResult) {
         self.id = id
         deliveries = Array(result.deliveries.sorted { $0.session < $1.session }.prefix(Self.maximumListed))
-        total = result.deliveries.count
+        total = result.deliveries.count + result.unlisted
         undelivered = result.failures
+        missingNodes = result.missingNodes.sorted()
     }
 
     /// The size of the value in memory; approximate.
@@ -38,6 +49,21 @@ struct PushAnswer: Sendable, Encodable {
     enum CodingKeys: String, CodingKey {
         case id, sessions, undelivered
         case total = "sessions_total"
+        case missingNodes = "missing_nodes"
+    }
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        guard let id = ULID(try container.decode(String.self, forKey: .id)) else {
+            throw DecodingError.dataCorruptedError(forKey: .id, in: container, debugDescription: "not an id")
+        }
+        deliveries = try container.decode([Delivery].self, forKey: .sessions).compactMap { delivery in
+            ULID(delivery.sessionID).map { .init(session: $0, sequence: delivery.seq) }
+        }
+        self.id = id
+        total = try container.decodeIfPresent(Int.self, forKey: .total) ?? deliveries.count
+        undelivered = try container.decode(Int.self, forKey: .undelivered)
+        missingNodes = try container.decodeIfPresent([String].self, forKey: .missingNodes) ?? []
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -46,5 +72,6 @@ struct PushAnswer: Sendable, Encodable {
         try container.encode(deliveries.map { Delivery(sessionID: "\($0.session)", seq: $0.sequence) }, forKey: .sessions)
         if total > deliveries.count { try container.encode(total, forKey: .total) }
         try container.encode(undelivered, forKey: .undelivered)
+        if !missingNodes.isEmpty { try container.encode(missingNodes, forKey: .missingNodes) }
     }
 }

@@ -21,6 +21,8 @@ struct PushRoutes: OperationsRouteGroup {
     /// Returns the current limits on texts and recordings.
     let rules: @Sendable () -> ValidationRules
     let logger: Logger
+    /// The requests to other nodes; nil outside of a cluster.
+    var requests: OperatorRequests?
 
     var routes: [OperationsRoute] {
         [
@@ -41,7 +43,7 @@ struct PushRoutes: OperationsRouteGroup {
             return try await push(request, context, to: .user(user))
         }
         router.post("/v1/messages") { [self] request, context in try await push(request, context, to: .all) }
-        router.get("/v1/undelivered") { [self] request, context in try list(request, context) }
+        router.get("/v1/undelivered") { [self] request, context in try await list(request, context) }
         router.post("/v1/undelivered/retry") { [self] request, context in try await retry(request, context) }
     }
 
@@ -68,6 +70,14 @@ struct PushRoutes: OperationsRouteGroup {
             throw OperationsProblem(
                 status: .serviceUnavailable, code: .overloaded,
                 detail: "too many idempotency keys within 24 h; retry later, or without Idempotency-Key")
+        } catch IdempotentRequests.Fault.pending {
+            throw OperationsProblem(
+                status: .serviceUnavailable, code: .overloaded, detail: "another node performs the request with this Idempotency-Key",
+                fields: [.retryAfter: "5"])
+        } catch IdempotentRequests.Fault.unknownOutcome {
+            throw OperationsProblem(
+                status: .conflict, code: .duplicateID,
+                detail: "the node that performed the request with this Idempotency-Key has died; whether it pushed isn't known")
         } catch PushService.Fault.unknownSession {
             throw OperationsProblem.unknownSession
         }
@@ -96,7 +106,7 @@ struct PushRoutes: OperationsRouteGroup {
         return min(longest, 64 << 20) + envelopeBytes
     }
 
-    private func list(_ request: Request, _ context: OperationsRequestContext) throws -> Response {
+    private func list(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
         var cursor: ULID?
         if let text = request.uri.queryParameters["cursor"] {
             guard let id = ULID(String(text)) else { throw OperationsProblem.invalidCursor }
@@ -106,10 +116,15 @@ struct PushRoutes: OperationsRouteGroup {
         // One more than the limit shows whether there is another page.
         let found = service.targets.undelivered.page(after: cursor, limit: limit + 1)
         let page = found.prefix(limit)
-        return try Response.json(
-            UndeliveredPage(
-                undelivered: page.map { UndeliveredPage.Entry($0, withContent: context.has(.content)) },
-                cursor: found.count > limit ? page.last.map { "\($0.id)" } : nil))
+        var result = UndeliveredPage(
+            undelivered: page.map { UndeliveredPage.Entry($0, withContent: context.has(.content)) },
+            cursor: found.count > limit ? page.last.map { "\($0.id)" } : nil)
+        if let requests, !context.isForwarded {
+            let others = await requests.broadcast(OperatorRequest(request, context, body: []), as: UndeliveredPage.self)
+            result.add(others.replies, limit: limit)
+            result.missingNodes = others.missing.isEmpty ? nil : others.missing
+        }
+        return try Response.json(result)
     }
 
     private func retry(_ request: Request, _ context: OperationsRequestContext) async throws -> Response {
@@ -129,10 +144,19 @@ struct PushRoutes: OperationsRouteGroup {
                 "count": .stringConvertible(answers.count), "by": "\(context.identity.name)",
                 "delivered": .stringConvertible(answers.count { $0.answer.total > 0 }), "correlation_id": "\(context.correlationID)",
             ])
-        return try Self.accepted(
-            RetryAnswer(
-                retried: answers.map { .init(id: "\($0.entry.id)", answer: $0.answer) },
-                unknown: retry.ids.filter { !known.contains($0) }.map { "\($0)" }))
+        var result = RetryAnswer(
+            retried: answers.map { .init(id: "\($0.entry.id)", answer: $0.answer) },
+            unknown: retry.ids.filter { !known.contains($0) }.map { "\($0)" })
+        if let requests, !context.isForwarded, !result.unknown.isEmpty {
+            let others = await requests.broadcast(
+                OperatorRequest(request, context, body: body), as: RetryAnswer.self, within: .seconds(6))
+            for other in others.replies {
+                result.retried += other.retried
+                result.unknown.removeAll { !other.unknown.contains($0) }
+            }
+            result.missingNodes = others.missing.isEmpty ? nil : others.missing
+        }
+        return try Self.accepted(result)
     }
 
     private static func accepted(_ value: some Encodable) throws -> Response {

@@ -25,9 +25,12 @@ struct PushService: Sendable {
     }
 
     let targets: any PushTargets
-    private let requests = IdempotentRequests()
+    private let requests: IdempotentRequests
 
-    init(targets: any PushTargets) { self.targets = targets }
+    init(targets: any PushTargets, shared: SharedRequests? = nil) {
+        self.targets = targets
+        requests = IdempotentRequests(shared: shared)
+    }
 
     /// Pushes a message.
     ///
@@ -50,10 +53,10 @@ struct PushService: Sendable {
             guard await targets.hasEnded(session) else { throw Fault.unknownSession }
             return fail(push, .sessionEnded, session: session, user: nil)
         case .user(let user):
-            let result = await targets.push(push, toUser: user, startedAfter: nil)
-            guard result.deliveries.isEmpty, result.failures == 0 else { return PushAnswer(push.id, result) }
+            let result = try await targets.push(push, toUser: user, startedAfter: nil)
+            guard result.deliveries.isEmpty, result.unlisted == 0, result.failures == 0 else { return PushAnswer(push.id, result) }
             return fail(push, .noSession, session: nil, user: user)
-        case .all: return PushAnswer(push.id, await targets.pushToAll(push))
+        case .all: return PushAnswer(push.id, try await targets.pushToAll(push))
         }
     }
 
@@ -75,7 +78,7 @@ struct PushService: Sendable {
             let push = Push(id: entry.push.id, entry.push.request, to: entry.push.audience, isRetry: true)
             if let session = entry.session { result = await targets.push(push, to: session) }
             if result == nil, push.audience != .session, let user = entry.user {
-                result = await targets.push(push, toUser: user, startedAfter: entry.push.id)
+                result = try? await targets.push(push, toUser: user, startedAfter: entry.push.id)
             }
             var final = result ?? PushResult()
             if final.deliveries.isEmpty, final.failures == 0 { final.failures = 1 }

@@ -4,10 +4,10 @@ import FoundationEssentials
 import GatewayCore
 
 /// A page of undelivered pushes.
-struct UndeliveredPage: Encodable {
-    struct Entry: Encodable {
-        struct Reference: Encodable { let id: String }
-        struct Message: Encodable {
+struct UndeliveredPage: Codable {
+    struct Entry: Codable {
+        struct Reference: Codable { let id: String }
+        struct Message: Codable {
             var type: String
             var text: String?
             var state: String?
@@ -50,27 +50,38 @@ struct UndeliveredPage: Encodable {
         }
     }
 
-    let undelivered: [Entry]
+    var undelivered: [Entry]
     /// The cursor of the next page; nil on the last page.
-    let cursor: String?
+    var cursor: String?
+    /// The names of the nodes that didn't respond; nil if there are none.
+    var missingNodes: [String]?
+
+    enum CodingKeys: String, CodingKey {
+        case undelivered, cursor
+        case missingNodes = "missing_nodes"
+    }
 }
 
 /// The response to a retry.
-struct RetryAnswer: Encodable {
-    struct Entry: Encodable {
+struct RetryAnswer: Codable {
+    struct Entry: Codable {
         let id: String
         let answer: PushAnswer
 
-        func encode(to encoder: any Encoder) throws {
-            var container = encoder.container(keyedBy: CodingKeys.self)
-            try container.encode(id, forKey: .id)
-            try container.encode(answer, forKey: .push)
+        enum CodingKeys: String, CodingKey {
+            case id
+            case answer = "push"
         }
-
-        enum CodingKeys: String, CodingKey { case id, push }
     }
 
-    let retried: [Entry]
+    var retried: [Entry]
     /// Ids that aren't in the list: retried before, expired or dropped.
-    let unknown: [String]
+    var unknown: [String]
+    /// The names of the nodes that didn't respond; nil if there are none.
+    var missingNodes: [String]?
+
+    enum CodingKeys: String, CodingKey {
+        case retried, unknown
+        case missingNodes = "missing_nodes"
+    }
 }

@@ -31,6 +31,12 @@ extension SessionSummary {
 extension SessionSummary {
     /// Removes everything that requires the right `content`.
     mutating func removeContent() { title = nil }
+
+    /// Adds what operators have noted about the session.
+    mutating func add(_ annotation: SessionAnnotation?) {
+        title = annotation?.title
+        tags = annotation?.tags ?? []
+    }
 }
 
 extension LiveSession.Link {

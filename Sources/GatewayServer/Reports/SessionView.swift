@@ -42,6 +42,8 @@ package struct SessionSummary: Sendable, Hashable, Codable {
     package var roundTripMilliseconds: Double?
     package var title: String?
     package var tags: [String]
+    /// The name of the node that has the session; nil if it has ended, and outside of a cluster.
+    package var node: String?
 
     enum CodingKeys: String, CodingKey {
         case sessionID = "session_id"
@@ -63,7 +65,7 @@ package struct SessionSummary: Sendable, Hashable, Codable {
         case memoryPeakBytes = "memory_peak_bytes"
         case queueBytes = "queue_bytes"
         case roundTripMilliseconds = "rtt_ms"
-        case title, tags
+        case title, tags, node
     }
 }
 
@@ -196,9 +198,17 @@ package struct SessionPage: Sendable, Hashable, Codable {
     package var sessions: [SessionSummary]
     /// The cursor of the next page; nil on the last page.
     package var cursor: String?
+    /// The names of the nodes that didn't respond: their sessions aren't listed. Nil if there are none.
+    package var missingNodes: [String]?
 
-    package init(sessions: [SessionSummary], cursor: String?) {
+    package init(sessions: [SessionSummary], cursor: String?, missingNodes: [String] = []) {
         self.sessions = sessions
         self.cursor = cursor
+        self.missingNodes = missingNodes.isEmpty ? nil : missingNodes
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case sessions, cursor
+        case missingNodes = "missing_nodes"
     }
 }

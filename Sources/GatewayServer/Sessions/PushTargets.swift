@@ -8,10 +8,10 @@ package protocol PushTargets: Sendable {
     func push(_ push: Push, to session: ULID) async -> PushResult?
 
     /// Pushes into the sessions of a user that began after `start`, or into all of them if nil.
-    func push(_ push: Push, toUser user: String, startedAfter start: ULID?) async -> PushResult
+    func push(_ push: Push, toUser user: String, startedAfter start: ULID?) async throws -> PushResult
 
     /// Pushes into all sessions.
-    func pushToAll(_ push: Push) async -> PushResult
+    func pushToAll(_ push: Push) async throws -> PushResult
 
     /// Performs a command of an operator; nil if the session isn't live.
     ///
@@ -40,7 +40,11 @@ package struct PushResult: Sendable, Hashable {
     }
 
     package var deliveries: [Delivery] = []
+    /// The number of further sessions that the push was queued in.
+    package var unlisted = 0
     package var failures = 0
+    /// The names of the nodes that didn't respond.
+    package var missingNodes: [String] = []
     /// Sessions that weren't on the event loop any more: they ended or were transferred to another loop.
     package var missing: [ULID] = []
 
@@ -48,7 +52,9 @@ package struct PushResult: Sendable, Hashable {
 
     mutating func add(_ other: PushResult) {
         deliveries += other.deliveries
+        unlisted += other.unlisted
         failures += other.failures
+        missingNodes += other.missingNodes.filter { !missingNodes.contains($0) }
         missing += other.missing
     }
 }

@@ -21,6 +21,12 @@ extension NIOLoopBound: SessionMailbox where Value == LocalSessionTable {
         eventLoop.execute { value.finishDeparture(of: id, outcome) }
     }
 
+    package func arrive(
+        _ stored: StoredSession, handover: [UInt8]?, stream: NodeStream?, completion: @escaping @Sendable (Bool) -> Void
+    ) {
+        eventLoop.execute { completion(value.arrive(stored, handover: handover, stream: stream)) }
+    }
+
     package func lose(_ id: ULID, _ loss: SessionLoss) {
         eventLoop.execute { value.lose(id, loss) }
     }

@@ -17,6 +17,10 @@ package protocol SessionMailbox: Sendable {
     func depart(_ request: HandOverRequest, reply: @escaping @Sendable (Departure) -> Void)
     /// Completes or takes back a departure.
     func finishDeparture(of id: ULID, _ outcome: DepartureOutcome)
+    /// Restores a session that arrives without a client.
+    ///
+    /// - Parameter completion: called on the loop of the session; false if it couldn't be read
+    func arrive(_ stored: StoredSession, handover: [UInt8]?, stream: NodeStream?, completion: @escaping @Sendable (Bool) -> Void)
     /// Drops a session that this node doesn't own any more.
     func lose(_ id: ULID, _ loss: SessionLoss)
     /// Reports the memory usage of the loop's sessions to the running memory reclaim.

@@ -66,6 +66,8 @@ package final class SessionRegistry: Sendable {
         var unused = EvictionTable<ULID>()
         /// The restored sessions and how long they have been detached, until ``orderRestored()``.
         var restored: [(id: ULID, detachedDuration: Instant.Duration)] = []
+        /// Whether ``orderRestored()`` was called: sessions that arrive later are the last in the order.
+        var isOrdered = false
         /// The tokens of ended sessions, the oldest first.
         var ended: Deque<TokenHash> = []
         var endedTokens: Set<TokenHash> = []
@@ -171,7 +173,7 @@ package final class SessionRegistry: Sendable {
         state.withLock { state in
             state.entries[id] = Entry(loop: loop, client: client, tokens: tokens, isAttached: false)
             state.detach(id, of: client, isUnused: isUnused)
-            state.restored.append((id, detachedDuration))
+            if !state.isOrdered { state.restored.append((id, detachedDuration)) }
             for token in tokens { state.sessions[token] = id }
             state.updatePeaks()
         }
@@ -186,6 +188,7 @@ package final class SessionRegistry: Sendable {
                 state.detach(id, of: entry.client, isUnused: state.unused.contains(id))
             }
             state.restored = []
+            state.isOrdered = true
         }
     }
 

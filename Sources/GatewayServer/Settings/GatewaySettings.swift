@@ -28,6 +28,7 @@ package struct GatewaySettings: Sendable {
     /// `listen.proxy_protocol`
     package var proxyProtocol: ProxyProtocolMode
     package var offersEcho: Bool
+    package var assets: PublicAssets
     /// `reports.content`
     package var reportDepth: ReportDepth
 
@@ -67,6 +68,7 @@ extension GatewaySettings {
         allowedOrigins = Set(configuration.http.allowedOrigins)
         proxyProtocol = configuration.listen.proxyProtocol
         offersEcho = configuration.conformance.echo
+        assets = PublicAssets(includesDemo: configuration.demo.enabled)
         reportDepth = ReportDepth(configuration.reports.content)
     }
 }

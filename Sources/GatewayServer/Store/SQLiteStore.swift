@@ -264,7 +264,7 @@ package final class SQLiteStore: SessionStore {
                     arguments: [
                         id.stored, Int(kind.rawValue), Int64(bitPattern: numbers.lowerBound), Int64(bitPattern: numbers.upperBound),
                     ])
-            case .end, .tokens: break
+            case .end, .tokens, .user: break
             }
         }
         try apply(usage: batch.usage, to: database)

@@ -27,6 +27,22 @@ package protocol SharedStore: SessionStore, SharedAccounts {
     /// Records that a session was handed over to this node, so that later commits carry its epoch.
     func adopt(_ id: ULID, epoch: UInt64)
 
+    /// Returns the owner of a session; ``SessionLocation/unknown`` if it isn't stored.
+    func locate(_ id: ULID) async throws(StoreError) -> SessionLocation
+
+    /// Returns the stored sessions of a user with their owners.
+    func sessions(ofUser user: String) async throws(StoreError) -> [SessionLocation.Owned]
+
+    /// Begins a request with an idempotency key, which any node performs at most once in 24 h.
+    ///
+    /// - Parameters:
+    ///   - key: the hash of the key
+    ///   - digest: identifies the content of the request
+    func beginRequest(_ key: [UInt8], digest: [UInt8]) async throws(StoreError) -> SharedRequest
+
+    /// Keeps the answer to a request that this node has performed; nil forgets a request that had no effect.
+    func endRequest(_ key: [UInt8], digest: [UInt8], answer: [UInt8]?) async throws(StoreError)
+
     /// Returns the records of a session of any owner; nil if it isn't stored.
     func loadSession(_ id: ULID) async throws(StoreError) -> StoredSession?
 
@@ -55,10 +71,27 @@ package protocol SharedStore: SessionStore, SharedAccounts {
 
 /// The location of a session, by its resume token.
 package enum SessionLocation: Sendable, Hashable {
+    /// A session with its owner.
+    package struct Owned: Sendable, Hashable {
+        package var id: ULID
+        package var owner: ULID
+    }
+
     /// The token was never valid, or the store doesn't have its session any more.
     case unknown
     case ended
     case session(ULID, owner: ULID, epoch: UInt64)
+}
+
+/// The state of a request with an idempotency key.
+package enum SharedRequest: Sendable, Hashable {
+    /// The request is new. The caller performs it, then calls ``SharedStore/endRequest(_:digest:answer:)``.
+    case begun
+    /// A node is performing the request, or has died meanwhile.
+    case pending(node: ULID)
+    case answered([UInt8])
+    /// The key belongs to another request.
+    case conflict
 }
 
 package enum ClaimResult: Sendable {

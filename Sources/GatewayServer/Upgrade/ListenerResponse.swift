@@ -4,7 +4,7 @@ package import GatewayCore
 package import NIOCore
 package import NIOHTTP1
 
-/// A complete HTTP response of the front listener: health, or a rejection as problem+json (RFC 9457). The connection closes after it.
+/// A complete HTTP response of the front listener: health, a file, or a rejection as problem+json (RFC 9457). The connection closes after it.
 package struct ListenerResponse: Sendable {
     package var status: HTTPResponseStatus
     package var headers: HTTPHeaders
@@ -19,7 +19,7 @@ package struct ListenerResponse: Sendable {
     /// A response without a body (204).
     package static let noContent = ListenerResponse(status: .noContent, headers: [:], body: [])
 
-    private init(status: HTTPResponseStatus, headers: HTTPHeaders, body: [UInt8]) {
+    init(status: HTTPResponseStatus, headers: HTTPHeaders, body: [UInt8]) {
         self.status = status
         self.headers = headers
         self.body = body
@@ -51,8 +51,8 @@ package struct ListenerResponse: Sendable {
     /// Serializes the response; without the body for a HEAD request.
     package func bytes(includingBody: Bool, allocator: ByteBufferAllocator) -> ByteBuffer {
         var buffer = Self.head(status, headers, allocator: allocator)
-        // RFC 9110 §8.6: 204 has no Content-Length.
-        if status != .noContent { buffer.writeString("Content-Length: \(body.count)\r\n") }
+        // RFC 9110 §8.6: 204 has no Content-Length, and that of 304 would be the file's.
+        if status != .noContent, status != .notModified { buffer.writeString("Content-Length: \(body.count)\r\n") }
         buffer.writeString("Connection: close\r\n\r\n")
         if includingBody { buffer.writeBytes(body) }
         return buffer

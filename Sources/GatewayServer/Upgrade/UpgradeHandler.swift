@@ -83,6 +83,13 @@ package final class UpgradeHandler: ChannelInboundHandler, RemovableChannelHandl
                 }
                 return finish(ListenerResponse(health), head: head, context: context)
             }
+            if let asset = loop.settings.assets[target.path] {
+                guard [.GET, .HEAD].contains(head.method) else {
+                    throw UpgradePolicy.Rejection(.methodNotAllowed, .assetMethod, headers: ["Allow": "GET, HEAD, OPTIONS"])
+                }
+                let response = ListenerResponse(asset, known: head.headers.first(name: "If-None-Match"))
+                return finish(response, head: head, context: context)
+            }
             let isEcho = target.path == UpgradePolicy.echoPath && loop.settings.offersEcho
             guard isEcho || UpgradePolicy.sessionPaths.contains(target.path) || loop.shared.upstream.paths.contains(target.path) else {
                 throw UpgradePolicy.Rejection(.notFound, .unknownPath)

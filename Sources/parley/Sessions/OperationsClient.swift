@@ -41,11 +41,22 @@ struct OperationsClient {
     private static let maximumBodyBytes = 256 << 20
     private static let timeout = Duration.seconds(30)
 
-    func sessions(state: String, tag: String?, limit: Int, after cursor: String?) async throws -> SessionPage {
+    func sessions(state: String, tag: String?, node: String?, limit: Int, after cursor: String?) async throws -> SessionPage {
         let body = try await get(
-            Self.target("/v1/sessions", [("state", state), ("limit", "\(limit)"), ("tag", tag), ("cursor", cursor)]))
+            Self.target(
+                "/v1/sessions", [("state", state), ("limit", "\(limit)"), ("tag", tag), ("node", node), ("cursor", cursor)]))
         guard let page = try? JSONDecoder().decode(SessionPage.self, from: Data(body)) else { throw Failure.undecodable }
         return page
+    }
+
+    /// Returns the number of nodes; 1 for a gateway of another version, which has no such list.
+    func nodeCount() async throws -> Int {
+        do {
+            let body = try await get("/v1/nodes")
+            return (try? JSONDecoder().decode(NodeList.self, from: Data(body)))?.nodes.count ?? 1
+        } catch Failure.rejected(404, _) {
+            return 1
+        }
     }
 
     func get(_ target: String, accept: String? = nil) async throws -> [UInt8] { try await request(.GET, target, accept: accept) }

@@ -7,16 +7,23 @@ import GatewayServer
 enum SessionTable {
     private static let widths = [26, 8, 19, 7, 7, 6, 8, 9]
 
-    static let header = line(["SESSION", "STATE", "STARTED (UTC)", "IN", "OUT", "ERRORS", "AUDIO", "MEMORY", "TITLE"])
+    private static let nodeWidth = 12
 
-    static func row(_ session: SessionSummary) -> String {
+    /// - Parameter withNode: whether there is a column for the node
+    static func header(withNode: Bool) -> String {
+        line(
+            ["SESSION"] + (withNode ? ["NODE"] : []) + ["STATE", "STARTED (UTC)", "IN", "OUT", "ERRORS", "AUDIO", "MEMORY", "TITLE"],
+            withNode: withNode)
+    }
+
+    static func row(_ session: SessionSummary, withNode: Bool) -> String {
         let tags = session.tags.map { "#" + $0 }.joined(separator: " ")
-        return line([
-            ClientText.safe(session.sessionID), session.state.rawValue, time(session.startedAt), "\(session.messagesIn)",
-            "\(session.messagesOut)",
-            "\(session.errors)", "\(Int(session.audioSeconds)) s", size(session.memoryBytes),
-            ClientText.safe([session.title ?? "", tags].filter { !$0.isEmpty }.joined(separator: " ")),
-        ])
+        return line(
+            [ClientText.safe(session.sessionID)] + (withNode ? [ClientText.safe(session.node ?? "-")] : []) + [
+                session.state.rawValue, time(session.startedAt), "\(session.messagesIn)", "\(session.messagesOut)",
+                "\(session.errors)", "\(Int(session.audioSeconds)) s", size(session.memoryBytes),
+                ClientText.safe([session.title ?? "", tags].filter { !$0.isEmpty }.joined(separator: " ")),
+            ], withNode: withNode)
     }
 
     static func json(_ session: SessionSummary) throws -> String {
@@ -34,6 +41,7 @@ enum SessionTable {
             pair("state", [session.state.rawValue, session.ending].compactMap(\.self).joined(separator: ", ")),
             pair("started", time(session.startedAt)),
         ]
+        if let node = session.node { lines.append(pair("node", node)) }
         if let ended = session.endedAt { lines.append(pair("ended", time(ended))) }
         if let expires = session.expiresAt { lines.append(pair("expires", time(expires))) }
         if let title = session.title { lines.append(pair("title", title)) }
@@ -85,8 +93,9 @@ enum SessionTable {
 
     private static func pair(_ name: String, _ value: String) -> String { "\(padded(name, 12))  \(ClientText.safe(value))" }
 
-    private static func line(_ cells: [String]) -> String {
-        zip(cells, widths).map { padded($0, $1) }.joined(separator: "  ") + "  " + (cells.last ?? "")
+    private static func line(_ cells: [String], withNode: Bool) -> String {
+        zip(cells, withNode ? [widths[0], nodeWidth] + widths.dropFirst() : widths).map { padded($0, $1) }.joined(separator: "  ") + "  "
+            + (cells.last ?? "")
     }
 
     private static func padded(_ text: String, _ width: Int) -> String {

@@ -33,6 +33,7 @@ struct Sessions: AsyncParsableCommand {
         @OptionGroup var gateway: GatewayOptions
         @Option(help: "attached, detached, live (either of the two), ended or all.") var state = "live"
         @Option(help: "List only sessions with this tag.") var tag: String?
+        @Option(help: "List only live sessions of this node of the cluster.") var node: String?
         @Option(help: "Maximum number of sessions; 0 for all.") var limit = 50
         @Option(help: "table, or json: one JSON object per line.") var format = Format.table
 
@@ -47,15 +48,25 @@ struct Sessions: AsyncParsableCommand {
             try await gateway.perform { client in
                 var (remaining, cursor): (Int, String?) = (limit == 0 ? .max : limit, nil)
                 var hasHeader = format == .json
+                let withNode = format == .table ? try await client.nodeCount() > 1 : false
+                var missing: [String] = []
                 repeat {
-                    let page = try await client.sessions(state: state, tag: tag, limit: min(remaining, 500), after: cursor)
+                    let page = try await client.sessions(
+                        state: state, tag: tag, node: node, limit: min(remaining, 500), after: cursor)
                     // Printed after the first successful request: an empty table has a header, an error doesn't.
-                    if !hasHeader { print(SessionTable.header) }
+                    if !hasHeader { print(SessionTable.header(withNode: withNode)) }
                     hasHeader = true
-                    for session in page.sessions { print(try format == .table ? SessionTable.row(session) : SessionTable.json(session)) }
+                    for session in page.sessions {
+                        print(try format == .table ? SessionTable.row(session, withNode: withNode) : SessionTable.json(session))
+                    }
+                    missing += (page.missingNodes ?? []).filter { !missing.contains($0) }
                     remaining -= page.sessions.count
                     cursor = page.cursor
                 } while cursor != nil && remaining > 0
+                if !missing.isEmpty {
+                    let names = missing.map { ClientText.safe($0) }.joined(separator: ", ")
+                    Sessions.printError("these nodes didn't respond, and their sessions are missing: \(names)")
+                }
                 if cursor != nil { Sessions.printError("more sessions exist; --limit 0 lists all") }
             }
         }

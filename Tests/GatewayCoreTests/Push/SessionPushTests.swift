@@ -301,7 +301,7 @@ extension Conversation {
                 case .put(_, let kind, let number, let range): records[kind, default: [:]][number] = Array(batch.bytes[range])
                 case .remove(_, let kind, let numbers): records[kind] = records[kind]?.filter { !numbers.contains($0.key) }
                 case .end: records = [:]
-                case .tokens: break
+                case .tokens, .user: break
                 }
             }
         }

@@ -31,7 +31,7 @@ import Testing
                 case .remove(_, let kind, let numbers):
                     records[kind] = records[kind]?.filter { !numbers.contains($0.key) }
                 case .end: records = [:]
-                case .tokens: break
+                case .tokens, .user: break
                 }
             }
             return outcome

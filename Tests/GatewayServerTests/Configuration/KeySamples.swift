@@ -276,6 +276,7 @@ extension KeySample {
         .init("quotas.output_tokens_per_month", "0", other: "10000", .factor, live: true),
         .init("quotas.cost_per_day", "0", other: "2.5", .factor, live: true),
         .init("quotas.cost_per_month", "0", other: "2.5", .factor, live: true),
+        .init("demo.enabled", "false", dev: "true", other: "false", .toggle),
         .init("conformance.echo", "false", other: "true", .toggle),
     ]
 }

@@ -14,6 +14,9 @@ extension GatewayReading {
         reading.connections = 2
         (reading.logLines, reading.droppedLogLines, reading.droppedAuditRecords) = (11, 12, 13)
         (reading.exportedSpans, reading.droppedSpans) = (14, 15)
+        reading.cluster = ClusterReading(
+            node: "a\"b", id: "01M7XQ95SZFZG3YNHSE7V35J13", nodes: 3, claimed: 1, brought: 2, handedOver: 3, fenced: 4, gone: 5,
+            requests: 6, failures: 7)
         reading.certificates = [("a.pem", 1_800_000_000), ("b\"\\\n.pem", 1_900_000_000), ("a.pem", 1_800_000_000)]
         var loop = LoopReading()
         loop.metrics.countError(.rateLimited, correlationID: ULID(high: 1, low: 1), wall: 1_700_000_000_123)

@@ -12,7 +12,8 @@ extension OpenAPIDocument {
         "sort":{"name":"sort","in":"query","schema":{"enum":["memory","queue","rtt","errors","age"]},\#
         "description":"order of live sessions, largest first"},\#
         "user":{"name":"user","in":"query","schema":{"type":"string"},"description":"only of this user"},\#
-        "node":{"name":"node","in":"query","schema":{"type":"string"},"description":"only of this node"},\#
+        "node":{"name":"node","in":"query","schema":{"type":"string"},"description":"the name of a node; without it all nodes in lists of sessions, \#
+        otherwise the one that responds"},\#
         "tag":{"name":"tag","in":"query","schema":{"type":"string"},"description":"only with this tag"},\#
         "follow":{"name":"follow","in":"query","schema":{"enum":["true","false",""]},\#
         "description":"whether to send further lines"},\#
@@ -114,13 +115,17 @@ extension OpenAPIDocument {
         "type":"integer"},"memory_peak_bytes":{"type":"integer"},"tags":{"type":"array","items":{"type":"string"}},"user":{\#
         "type":"string"},"connected_at":{"type":"integer","description":"Unix milliseconds"},"expires_at":{"type":"integer",\#
         "description":"Unix milliseconds"},"ended_at":{"type":"integer","description":"Unix milliseconds"},"ending":{\#
-        "type":"string"},"title":{"type":"string"},"queue_bytes":{"type":"integer"},"rtt_ms":{"type":"number"}},\#
+        "type":"string"},"title":{"type":"string"},"queue_bytes":{"type":"integer"},"rtt_ms":{"type":"number"},"node":{"type":"string"}},\#
         "required":["session_id","state","started_at","last_message_at","messages_in","messages_out","bytes_in","bytes_out",\#
         "errors","connections","resumes","audio_seconds","in_flight","memory_bytes","memory_peak_bytes","tags"],\#
         "additionalProperties":false},\#
         "SessionList":{"type":"object","properties":{"sessions":{"type":"array","items":{\#
-        "$ref":"#/components/schemas/Session"}},"cursor":{"type":"string"}},"required":["sessions"],\#
-        "additionalProperties":false},\#
+        "$ref":"#/components/schemas/Session"}},"cursor":{"type":"string"},"missing_nodes":{"type":"array","items":{\#
+        "type":"string"}}},"required":["sessions"],"additionalProperties":false},\#
+        "NodeList":{"type":"object","properties":{"nodes":{"type":"array","items":{"type":"object","properties":{"name":{\#
+        "type":"string"},"id":{"type":"string"},"address":{"type":"string"},"sessions":{"type":"integer"},"started_at":{\#
+        "type":"integer","description":"Unix milliseconds"},"self":{"type":"boolean"}},"required":["name","sessions",\#
+        "started_at","self"],"additionalProperties":false}}},"required":["nodes"],"additionalProperties":false},\#
         "SessionDetails":{"type":"object","properties":{"session":{"$ref":"#/components/schemas/Session"},"latency":{\#
         "type":"object"},"timeline":{"type":"array","items":{"type":"object"}},"timeline_pruned":{"type":"integer"},\#
         "transcript_pruned":{"type":"integer"},"notes":{"type":"string"},"connection":{"type":"object"},"outbox":{\#
@@ -132,7 +137,8 @@ extension OpenAPIDocument {
         "required":["type"]},\#
         "PushReceipt":{"type":"object","properties":{"id":{"type":"string"},"sessions":{"type":"array","items":{\#
         "type":"object","properties":{"session_id":{"type":"string"},"seq":{"type":"integer"}},"required":["session_id",\#
-        "seq"],"additionalProperties":false}},"undelivered":{"type":"integer"}},"required":["id","sessions","undelivered"]},\#
+        "seq"],"additionalProperties":false}},"undelivered":{"type":"integer"},"missing_nodes":{"type":"array","items":{"type":"string"}}},\#
+        "required":["id","sessions","undelivered"]},\#
         "Retry":{"type":"object","properties":{"ids":{"type":"array","items":{"type":"string"}}},"required":["ids"],\#
         "additionalProperties":false},\#
         "TokenRequest":{"type":"object","properties":{"user":{"type":"string"},"expires_in":{"type":"string"},"uses":{\#

@@ -63,7 +63,8 @@ extension OpenAPIOperation {
         .init(.get, "/console.js", .open, "The script of the console.", .text("text/javascript; charset=utf-8")),
         .init(.get, "/console.css", .open, "The style of the console.", .text("text/css; charset=utf-8")),
         .init(.get, "/v1/openapi.json", .read, "This document.", .json("Object")),
-        .init(.get, "/v1/gateway", .read, "The counters of the gateway.", .json("Gateway")),
+        .init(.get, "/v1/nodes", .read, "The nodes of the cluster.", .json("NodeList")),
+        .init(.get, "/v1/gateway", .read, "The counters of the gateway.", query: ["node"], .json("Gateway")),
         .init(.get, "/v1/gateway/configuration", .read, "The configuration in effect; secrets are masked.", .json("Object")),
         .init(.post, "/v1/gateway/reload", .operate, "Reloads the configuration; 422 if it has problems.", .json("Reload")),
         .init(.post, "/v1/gateway/drain", .operate, "Begins to drain.", status: 202, .json("Drain")),
@@ -71,13 +72,17 @@ extension OpenAPIOperation {
             .post, "/v1/gateway/log-level", .operate, "Sets the log level for a time.", body: .json("LogLevelRequest"), .json("LogLevel")),
         .init(
             .get, "/v1/logs", .read, "The newest log lines, and those that follow.",
-            query: ["follow", "level", "session_id", "correlation_id"], .events),
+            query: ["follow", "level", "session_id", "correlation_id", "node"], .events),
     ]
 
     private static let figures: [OpenAPIOperation] = [
-        .init(.get, "/metrics", .read, "The metrics for Prometheus.", .text("text/plain"), .text("application/openmetrics-text")),
-        .init(.get, "/v1/events", .read, "The figures of the gateway, once a second.", .events),
-        .init(.get, "/v1/upstreams", .read, "The upstreams with permits, queues, endpoints and breakers.", .json("Upstreams")),
+        .init(
+            .get, "/metrics", .read, "The metrics for Prometheus.", query: ["node"], .text("text/plain"),
+            .text("application/openmetrics-text")),
+        .init(.get, "/v1/events", .read, "The figures of the gateway, once a second.", query: ["node"], .events),
+        .init(
+            .get, "/v1/upstreams", .read, "The upstreams with permits, queues, endpoints and breakers.", query: ["node"], .json("Upstreams")
+        ),
         .init(.post, "/v1/upstreams/:name/reset", .operate, "Closes the breakers of an upstream.", .json("Upstream")),
         .init(.get, "/v1/certificates", .read, "The certificates of all listeners.", .json("Certificates")),
     ]
@@ -85,7 +90,7 @@ extension OpenAPIOperation {
     private static let connections: [OpenAPIOperation] = [
         .init(.get, "/ws/stats", .read, "The counters of connections.", .json("ConnectionStatistics")),
         .init(
-            .get, "/ws/stats/detailed", .read, "The counters, and a page of the open connections.", query: ["limit", "cursor"],
+            .get, "/ws/stats/detailed", .read, "The counters, and a page of the open connections.", query: ["limit", "cursor", "node"],
             .json("ConnectionList")),
         .init(.get, "/ws/stats/rate-limit", .read, "The rate limits, and the addresses that have reached one.", .json("RateLimits")),
         .init(.post, "/ws/cleanup", .operate, "Removes what has expired now.", .json("Cleanup")),

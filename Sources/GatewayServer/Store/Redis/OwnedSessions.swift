@@ -23,6 +23,8 @@ struct OwnedSession: Sendable {
     /// The valid tokens, whose time to live is extended with the session's.
     var newest: TokenHash?
     var presented: TokenHash?
+    /// The user, in whose index the session is kept.
+    var user: String?
 
     init(epoch: UInt64, tokens: [TokenHash] = []) {
         self.epoch = epoch

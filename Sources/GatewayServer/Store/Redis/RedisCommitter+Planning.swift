@@ -28,6 +28,7 @@ extension RedisCommitter {
             let tokens = endedTokens.isEmpty ? session.tokens : endedTokens
             entry.commands.append(
                 CommitEntry.Command(endCommand(id, epoch: session.epoch), .end(id, epoch: session.epoch, tokens: tokens)))
+            if let user = session.user { entry.commands.append(CommitEntry.Command(unindexCommand([id], of: user))) }
             return
         }
         if owned[id] == nil {
@@ -51,6 +52,11 @@ extension RedisCommitter {
                     wideKinds: session.kinds)
                 entry.commands.append(CommitEntry.Command(command, .commit(id, epoch: session.epoch, serial: session.serial)))
             }
+        }
+        // After the session: others remove sessions from the index that aren't stored.
+        if let user = changes.user {
+            owned.update(id) { $0.user = user }
+            entry.commands += indexCommands(id, of: user).map { CommitEntry.Command($0) }
         }
     }
 

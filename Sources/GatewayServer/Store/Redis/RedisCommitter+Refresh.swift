@@ -45,6 +45,10 @@ extension RedisCommitter {
                 commands.append(command)
                 sessions.append(nil)
             }
+            if let user = session.user {
+                commands += indexCommands(id, of: user)
+                sessions += [nil, nil]
+            }
             var command = RedisCommand(evaluating: StoreScripts.refresh, key: keys.session(id))
             command.append(owner)
             command.append(session.epoch)

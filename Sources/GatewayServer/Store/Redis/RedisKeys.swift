@@ -43,6 +43,16 @@ struct RedisKeys: Sendable {
     /// The hash with the usage of a user on a day.
     func usage(_ user: String, _ day: UTCDay) -> [UInt8] { key("{u:") { $0 += user.utf8 } + ":\(day.number)".utf8 }
 
+    /// The set of the sessions of a user.
+    func sessions(of user: String) -> [UInt8] { key("{us:") { $0 += user.utf8 } }
+
+    /// The hash with the state of a request with an idempotency key.
+    func request(_ hash: [UInt8]) -> [UInt8] { key("{i:") { key in for byte in hash { key += RedisKeys.hex(byte) } } }
+
+    private static func hex(_ byte: UInt8) -> [UInt8] {
+        [byte >> 4, byte & 15].map { $0 < 10 ? 0x30 + $0 : 0x57 + $0 }
+    }
+
     /// The sorted set of the users with usage on a day.
     func users(_ day: UTCDay) -> [UInt8] { key("{users:") { $0 += "\(day.number)".utf8 } }
 

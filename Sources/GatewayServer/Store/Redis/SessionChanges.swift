@@ -30,6 +30,8 @@ struct SessionChanges {
     private(set) var commits = [Commit()]
     /// The valid tokens, if they have changed.
     private(set) var tokens: [TokenHash]?
+    /// The user, if the session was registered for one.
+    private(set) var user: String?
     /// Whether the session ended. Its other changes are irrelevant then.
     private(set) var isEnded = false
 
@@ -55,6 +57,7 @@ struct SessionChanges {
                 sessions[index].commits[sessions[index].commits.count - 1].remove(kind, numbers)
             case .end(let id): sessions[index(of: id)].isEnded = true
             case .tokens(let id, let tokens): sessions[index(of: id)].tokens = tokens
+            case .user(let id, let user): sessions[index(of: id)].user = user
             }
         }
         return sessions

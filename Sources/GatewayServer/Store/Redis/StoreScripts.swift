@@ -9,7 +9,7 @@ import GatewayRedis
 enum StoreScripts {
     static let all = [
         commit, end, refresh, claim, handOver, addUsage, useToken, spendToken, refundToken, revoke, recordRevocation, keepKey,
-        admitConnection, updateConnection, removeNodes, grant, announce, withdraw, replace,
+        admitConnection, updateConnection, removeNodes, grant, announce, withdraw, replace, beginRequest,
     ]
 
     /// Applies one commit of a session.
