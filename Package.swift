@@ -23,6 +23,8 @@ let package = Package(
     products: [
         .executable(name: "parley", targets: ["parley"]),
         .executable(name: "parley-launch", targets: ["parley-launch"]),
+        // A client for programs in Swift. The targets below it need only NIO, swift-collections, OpenSSL and zlib.
+        .library(name: "ParleyClient", targets: ["ParleyClient"]),
     ],
     dependencies: [
         // Event loops, sockets, HTTP/1 parsing and back-pressure.
@@ -111,10 +113,22 @@ let package = Package(
                 .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: commonSettings),
+        // The client library, and the WebSocket client below it. The gateway depends on it, since its connections to upstreams use the same
+        // handshake; `parley talk` uses the same rules for resuming.
+        .target(
+            name: "ParleyClient",
+            dependencies: [
+                "GatewayCore", "GatewayTLS", "GatewayWebSocket",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: commonSettings),
         .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "ParleyJS", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "ParleyClient", "ParleyJS", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -142,7 +156,7 @@ let package = Package(
             dependencies: [
                 // parley-launch isn't linked: the dependency builds it into the same directory, where parley looks for it.
                 "CArguments", "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket",
-                "parley-launch",
+                "ParleyClient", "parley-launch",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
@@ -179,10 +193,14 @@ let package = Package(
             ],
             swiftSettings: commonSettings),
         .testTarget(
+            name: "ParleyClientTests",
+            dependencies: ["GatewayCore", "ParleyClient"],
+            swiftSettings: commonSettings),
+        .testTarget(
             name: "GatewayServerTests",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "COpenSSL",
-                "CZlib",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "ParleyClient", "Support",
+                "COpenSSL", "CZlib",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
@@ -198,8 +216,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "Support", "CZlib",
-                "parley",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "ParleyClient", "Support",
+                "CZlib", "parley",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

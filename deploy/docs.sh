@@ -16,6 +16,7 @@ staged="$(mktemp -d)"
 trap 'rm -rf "$staged"' EXIT
 catalogue="$staged/GatewayServer.docc"
 mkdir "$catalogue"
+cp Sources/GatewayServer/Documentation.docc/*.svg "$catalogue"
 
 # Reads every page twice: first the headings, whose fragments are in lower case on GitHub and keep their case in DocC, then the lines.
 for page in Sources/GatewayServer/Documentation.docc/*.md; do
@@ -57,7 +58,9 @@ for page in Sources/GatewayServer/Documentation.docc/*.md; do
                 found = substr(rest, RSTART + 1, RLENGTH - 2)
                 line = line substr(rest, 1, RSTART - 1)
                 split_at = index(found, "](")
-                line = line link(substr(found, 1, split_at - 1), substr(found, split_at + 2), name(FILENAME))
+                # An image is copied with the pages and keeps its path.
+                if (substr(rest, RSTART - 1, 1) == "!") line = line "[" found ")"
+                else line = line link(substr(found, 1, split_at - 1), substr(found, split_at + 2), name(FILENAME))
                 rest = substr(rest, RSTART + RLENGTH)
             }
             print line rest

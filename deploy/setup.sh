@@ -60,6 +60,8 @@ if [[ "$purpose" == test ]]; then
     command -v node >/dev/null || missing+=(nodejs)
     command -v tsc >/dev/null || missing+=(node-typescript)
     is_installed node-ws || missing+=(node-ws)
+    # The client for ESP32 is compiled for this machine and its sanitizers.
+    command -v g++ >/dev/null || missing+=(g++)
     can_make_environments python3 || can_make_environments /usr/bin/python3 || missing+=(python3 python3-venv)
 fi
 if [[ "$purpose" == bench ]]; then

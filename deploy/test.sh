@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Checks a change before it is merged: the format, a build without warnings from this repository, all tests, a build of the benchmarks and
-# the fuzz targets, which are packages of their own, and the tarball of a release build.
+# Checks a change before it is merged: the format, a build without warnings from this repository, all tests, a build of the benchmarks, the
+# fuzz targets and the example of the client library, which are packages of their own, and the tarball of a release build.
 # usage: deploy/test.sh [ARGUMENT …]
 # Arguments are passed to "swift test", and nothing else is built, for example: deploy/test.sh --filter OperationsServerTests
 set -euo pipefail
@@ -56,6 +56,9 @@ build_nested() {
 }
 build_nested Benchmarks
 build_nested Fuzz --target fuzz
+build_nested ParleyClientExample
+step 'the example of the client library'
+Tests/ParleyClientExample/run.sh
 
 step 'release build (some minutes the first time)'
 log=.build/test-release.log

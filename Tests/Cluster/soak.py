@@ -125,6 +125,10 @@ class Client(Checker):
         elif event.error.code == "lost":
             if not self.faults.may_lose(self.sent[event.id]):
                 self.fail(f"the reply {event.id} was lost without reason")
+        elif event.error.code == "overloaded" and event.id not in self.acknowledged:
+            # The client gives up after a minute, and says so; nothing was acknowledged.
+            self.counts["texts given up"] += 1
+            self.excused.add(event.id)
         elif event.error.code not in ("upstream_error", "upstream_unavailable"):
             self.fail(f"the reply {event.id} failed: {event.error!r}")
         del self.replies[event.id]

@@ -22,6 +22,18 @@ import Testing
         await run.stopBackground()
     }
 
+    @Test(arguments: ["Browser", "ESP32", "Tables"])
+    func `the examples for browsers and ESP32 work, and the tables of codes are those of the clients`(group: String) async throws {
+        let environment = [
+            "PARLEY_EXECUTABLE": try GatewayProcess.executable(), "PYTHONPATH": Repository.path + "/Sources/parley-python/src",
+            "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+        ]
+        let result = try await ChildProcess.run(
+            try Python.path(), [Repository.path + "/Tests/SDK/pages.py", group], directory: Repository.path, environment: environment,
+            timeout: .seconds(300))
+        #expect(result.status == 0, "\(result.errorLines.suffix(40))")
+    }
+
     @Test(arguments: try pages.get())
     func `every configuration of a page passes the check`(page: MarkdownPage) async throws {
         for block in page.blocks where block.language == "yaml" && block.instruction.name != "skip" {

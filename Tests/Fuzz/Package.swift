@@ -81,9 +81,20 @@ let package = Package(
             path: "Linked/GatewayRedis",
             swiftSettings: instrumented),
         .target(
+            name: "ParleyClient",
+            dependencies: [
+                "GatewayCore", "GatewayTLS", "GatewayWebSocket",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            path: "Linked/ParleyClient",
+            swiftSettings: instrumented),
+        .target(
             name: "GatewayServer",
             dependencies: [
-                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "ParleyJS", "CLinux",
+                "GatewayAudio", "GatewayCore", "GatewayRedis", "GatewayTLS", "GatewayWebSocket", "ParleyClient", "ParleyJS", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Tests the browser client (Sources/ParleyJS).
-# usage: Tests/SDK/run.sh [types|unit|live|faults [ARGUMENT …]|faults-builtin [ARGUMENT …]|browser]
-# Without arguments, all of them: 25 faults with the package ws, and 25 with the WebSocket of Node.js. The long run is
+# usage: Tests/SDK/run.sh [types|unit|live|faults [ARGUMENT …]|faults-builtin [ARGUMENT …]|browser|demo [ARGUMENT …]]
+# Without arguments, all of them: 25 faults with the package ws, 25 with the WebSocket of Node.js, no checks of the heap. The long runs are
 #   Tests/SDK/run.sh faults --faults 500 --scale 1
+#   Tests/SDK/run.sh demo --only heap
 # PARLEY_EXECUTABLE is the path of an existing build; without it, a release is built.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -72,6 +73,12 @@ browser() {
     node Tests/SDK/chromium.mjs
 }
 
+demo() {
+    step 'the demo page in Chromium'
+    gateway
+    node Tests/SDK/demo.mjs "$@"
+}
+
 if (($# > 0)); then
     "$@"
 else
@@ -86,4 +93,6 @@ else
     faults
     faults-builtin
     browser
+    # The checks of the heap take five minutes.
+    demo --skip heap --frozen 5000
 fi

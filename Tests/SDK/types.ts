@@ -20,6 +20,7 @@ export async function application(output: HTMLElement): Promise<void> {
     const waits: boolean = state === "waiting" && (retryInMs ?? 0) > 1000;
     output.hidden = waits;
   });
+  parley.addEventListener("utterance", ({ detail: { listening, reply } }) => output.append(listening.state, reply.transcript));
   for await (const delta of parley.say("Hello", { output: { modalities: ["text"] } })) output.append(delta);
   const whole: string = await parley.say("Hello", { output: "audio" });
   const handle: declared.Listening = parley.listen({ lang: "en", continuous: true, bargeIn: true });

@@ -991,3 +991,31 @@ test("nothing was left unhandled", async () => {
   await settle();
   assert.deepEqual(unhandled, []);
 });
+
+test("a response that begins while the user speaks is played after the utterance; interrupted, it isn't played", async () => {
+  const { Sound } = await import("../../Sources/ParleyJS/parley-audio.js");
+  const posted = [];
+  const sound = new Sound("", { failed: assert.fail, suspended() {}, played() {} });
+  sound.output = async () => ({ port: { postMessage: (message) => posted.push(message) } });
+  const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+  const format = { codec: "pcm16", rate: 16000, channels: 1 };
+  const names = () => posted.splice(0).map(({ id, end, stop }) => (stop ? "stop" : `${id}${end ? " end" : ""}`));
+
+  sound.hold("a1");
+  sound.play("a0", {}, format, new Uint8Array(4));
+  sound.play("a1", {}, format, new Uint8Array(4));
+  sound.end("a1");
+  await settle();
+  assert.deepEqual(names(), ["a0"]);
+  sound.release("a1");
+  await settle();
+  assert.deepEqual(names(), ["a1", "a1 end"]);
+
+  sound.hold("a2");
+  sound.play("a2", {}, format, new Uint8Array(4));
+  await sound.stop();
+  sound.play("a2", {}, format, new Uint8Array(4));
+  sound.release("a2");
+  await settle();
+  assert.deepEqual(names(), ["stop"]);
+});

@@ -4,7 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP proxy between a client and a gateway that forwards bytes unchanged and resets its connections on demand.
+/// A TCP proxy between a client and a gateway that forwards bytes unchanged, and resets or stalls its connections on demand.
 package final class DisconnectingProxy: Sendable {
     package let port: Int
     private let server: any Channel
@@ -18,7 +18,7 @@ package final class DisconnectingProxy: Sendable {
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelInitializer { client in
-                connections.add(client)
+                connections.accept(client)
                 return ClientBootstrap(group: client.eventLoop)
                     .channelInitializer { gateway in
                         gateway.eventLoop.makeCompletedFuture { try gateway.pipeline.syncOperations.addHandler(Forwarder(to: client)) }
@@ -42,6 +42,14 @@ package final class DisconnectingProxy: Sendable {
         }
     }
 
+    /// Stops forwarding on the current connections, which stay open: what a client sees of a network that drops all packets.
+    package func stallConnections() async {
+        for channel in connections.all { try? await channel.setOption(.autoRead, value: false).get() }
+    }
+
+    /// Number of connections of clients since the start.
+    package var accepted: Int { connections.accepted }
+
     package func stop() async {
         try? await server.close().get()
         await resetConnections()
@@ -49,8 +57,16 @@ package final class DisconnectingProxy: Sendable {
 
     private final class Connections: Sendable {
         private let channels = Mutex<[any Channel]>([])
+        private let count = Atomic(0)
+
+        var all: [any Channel] { channels.withLock { $0 } }
+        var accepted: Int { count.load(ordering: .relaxed) }
 
         func add(_ channel: any Channel) { channels.withLock { $0.append(channel) } }
+        func accept(_ channel: any Channel) {
+            count.add(1, ordering: .relaxed)
+            add(channel)
+        }
 
         func removeAll() -> [any Channel] {
             channels.withLock { channels in

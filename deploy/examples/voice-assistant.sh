@@ -191,11 +191,13 @@ start_gateway() {
         --config "$directory/config" --listen.address "$address" --operations.address 127.0.0.1:0 --logging.format json
     await gateway '"msg":"listening","address":"[^"]*:([0-9]+)"'
     url="wss://localhost:$found/v1/ws"
+    page="https://localhost:$found/"
 }
 
 explain() {
     cat >&2 <<TEXT
-The assistant listens at $url. In another terminal:
+Speak to the assistant in a browser, at $page (its warning is about the development certificate).
+It listens at $url. In another terminal:
     $python $examples/voice_client.py $url --ca $directory/var/development-cert.pem --text "what is two plus three" --out answer.wav
     $executable talk $url --ca $directory/var/development-cert.pem --text "what time is it"
 Press Ctrl-C to stop. The gateway's log is $directory/gateway.log

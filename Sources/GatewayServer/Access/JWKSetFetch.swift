@@ -4,6 +4,7 @@ import GatewayCore
 import GatewayTLS
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 /// Fetches a JWK set over HTTPS (RFC 9110): within 10 s, at most 1 MiB, without redirects.
 enum JWKSetFetch {

@@ -2,6 +2,7 @@
 
 import GatewayCore
 import GatewayTLS
+import ParleyClient
 
 /// The state of a ``JWKSetSource``: the sets in force, the schedule of the fetches, and the callers that wait for one.
 struct JWKSetState: Sendable {

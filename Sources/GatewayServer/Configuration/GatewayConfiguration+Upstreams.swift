@@ -2,6 +2,7 @@
 
 package import GatewayCore
 import GatewayWebSocket
+package import ParleyClient
 
 extension GatewayConfiguration {
     /// `upstreams.<name>.*`: a service behind Parley.

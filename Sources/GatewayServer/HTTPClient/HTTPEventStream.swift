@@ -4,6 +4,7 @@ package import GatewayTLS
 import NIOCore
 package import NIOHTTP1
 import NIOPosix
+import ParleyClient
 
 /// A request whose response is a stream of events, on a dedicated connection.
 package struct HTTPEventStream: Sendable {

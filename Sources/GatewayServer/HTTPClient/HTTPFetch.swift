@@ -4,6 +4,7 @@ package import GatewayTLS
 package import NIOCore
 package import NIOHTTP1
 import NIOPosix
+import ParleyClient
 
 /// One HTTP/1.1 request and its response, on a dedicated connection that is closed afterwards. Redirects aren't followed.
 package struct HTTPFetch: Sendable {

@@ -3,6 +3,7 @@
 import GatewayTLS
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 /// The handler of the connection of an ``HTTPFetch``. The completion of the promise closes the connection.
 final class HTTPFetchHandler: ChannelInboundHandler {

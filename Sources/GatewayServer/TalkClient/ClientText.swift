@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import ParleyClient
+
 /// Formats values for the output of `parley talk`.
 package enum ClientText {
     /// Formats a duration: `0.4 ms`, `12.3 ms`, `1.23 s`.

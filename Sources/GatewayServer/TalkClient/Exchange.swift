@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import GatewayCore
+package import ParleyClient
 
 /// A request of the client and the state of its response, with the times from which its latencies are computed.
 package struct Exchange: Sendable {

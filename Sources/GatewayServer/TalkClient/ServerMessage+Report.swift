@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import Foundation
+package import ParleyClient
 
 /// The session report of a `status` message as text.
 extension ServerMessage {

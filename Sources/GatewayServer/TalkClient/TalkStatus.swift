@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import ParleyClient
+
 /// The exit codes of `parley talk`, for scripts.
 package enum TalkStatus: Int32, Sendable, CaseIterable {
     case completed = 0

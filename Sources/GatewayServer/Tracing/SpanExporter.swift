@@ -5,6 +5,7 @@ import GatewayTLS
 package import Logging
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 import ServiceLifecycle
 
 /// The service that sends spans to an OTLP/HTTP receiver in batches.

@@ -25,7 +25,11 @@ package struct CompressionOffer: Sendable, Equatable {
     /// - Parameter fields: the values of all `Sec-WebSocket-Extensions` headers.
     /// - Throws: ``UpgradeFailure/extensions`` when a value violates the grammar of RFC 6455 §9.1.
     package static func offers(in fields: [String]) throws(UpgradeFailure) -> [CompressionOffer] {
-        try ExtensionList(fields).extensions.compactMap { $0.name == extensionName ? CompressionOffer($0.parameters) : nil }
+        do throws(ExtensionList.Malformed) {
+            return try ExtensionList(fields).extensions.compactMap { $0.name == extensionName ? CompressionOffer($0.parameters) : nil }
+        } catch {
+            throw .extensions
+        }
     }
 
     private init?(_ parameters: [ExtensionList.Parameter]) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayTLS
 package import GatewayWebSocket
 package import NIOHTTP1
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The demo page of the gateway: a conversation by text and voice with the browser client.
-import { Parley } from "/v1/client.js";
+import { Parley, WORDS } from "/v1/client.js";
 
 /** Silence that ends an utterance. */
 const SILENCE_MS = 700;
@@ -358,7 +358,7 @@ function showState() {
 	// Nobody needs to hear that all is well.
 	const text = isClosed && isRejected
 		? token ? "The gateway doesn't accept this token." : "This gateway asks for an access token. The command “parley token” makes one."
-		: parley.state === "connecting" && !parley.sessionId ? "" : parley.advice || problem;
+		: (parley.advice !== WORDS.connecting && parley.advice) || problem;
 	if (text !== $("advice").textContent && text) announce(text);
 	$("advice").textContent = text;
 	$("notice").hidden = !text;

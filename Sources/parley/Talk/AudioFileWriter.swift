@@ -4,6 +4,7 @@ import Foundation
 import GatewayAudio
 import GatewayCore
 import GatewayServer
+import ParleyClient
 import Synchronization
 
 /// Writes received audio to a WAV file. All audio responses of a conversation are concatenated, and the header is updated after each write.

@@ -3,6 +3,7 @@
 import GatewayAudio
 import GatewayCore
 import GatewayServer
+import ParleyClient
 
 /// Audio in both directions: sending recordings, and receiving audio responses.
 extension Conversation {

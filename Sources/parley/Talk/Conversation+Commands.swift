@@ -3,6 +3,7 @@
 import Foundation
 import GatewayAudio
 import GatewayServer
+import ParleyClient
 
 /// Lines that the user enters: texts and commands.
 extension Conversation {

@@ -3,12 +3,13 @@
 import Foundation
 import GatewayCore
 import GatewayServer
+import ParleyClient
 
 /// Handling of the gateway's messages.
 extension Conversation {
     func handle(_ message: ServerMessage) async {
         if message.type != "session" { resumption.connectionConfirmed() }
-        if let sequence = message.sequence { acknowledgements.received(sequence, now: receivedAt) }
+        if let sequence = message.sequence, !acknowledgements.received(sequence, now: receivedAt) { return }
         switch message.type {
         case "session": await open(message)
         case "goaway":
@@ -32,10 +33,11 @@ extension Conversation {
         isOpen = true
         limits = message.limits ?? [:]
         resumption.opened(message)
-        if !isFirst, message.isResumed != true {
+        if message.isResumed == true {
+            acknowledgements.resumed()
+        } else {
             // The new session has its own sequence numbers.
             acknowledgements = AcknowledgementSchedule()
-            acknowledgements.received(message.lastSequence ?? 0, now: receivedAt)
         }
         acknowledgements.opened(now: receivedAt)
         if isFirst {

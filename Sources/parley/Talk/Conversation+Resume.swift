@@ -4,6 +4,7 @@ import Foundation
 import GatewayCore
 import GatewayServer
 import NIOHTTP1
+import ParleyClient
 
 /// Reconnects after a lost connection, and resumes the session (protocol page, section "Resuming").
 extension Conversation {
@@ -121,8 +122,7 @@ extension ClientWebSocketError {
         case .handshake: return nil
         case .rejected(let rejection):
             guard rejection.status >= 500 || rejection.status == 429 || rejection.status == 408 else { return nil }
-            let seconds = rejection.headers.first(name: "Retry-After").flatMap { Int($0) } ?? 0
-            return .seconds(min(max(0, seconds), 86_400))
+            return rejection.retryAfter
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import GatewayCore
 import GatewayServer
+import ParleyClient
 
 /// Timeouts: how long the conversation waits for the gateway.
 extension Conversation {

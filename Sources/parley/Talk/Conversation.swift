@@ -3,6 +3,7 @@
 import Foundation
 import GatewayCore
 import GatewayServer
+import ParleyClient
 
 /// A conversation with the gateway, across reconnects. One loop waits for messages, lines of input and timers.
 final class Conversation {
@@ -168,8 +169,7 @@ final class Conversation {
         case .binary(let bytes):
             lastMessageAt = receivedAt
             terminal.raw("{\"binary\":\(bytes.count)}")
-            acknowledgements.receivedBinary(now: receivedAt)
-            receiveAudio(bytes)
+            if acknowledgements.receivedBinary(now: receivedAt) { receiveAudio(bytes) }
         case .inserted(let event): return await handle(event)
         case .ping, .pong: break
         case .closed(let closing):

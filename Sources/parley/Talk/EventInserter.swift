@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import GatewayServer
+import ParleyClient
 import Synchronization
 
 /// Inserts the program's own events into the inbox of the current connection.

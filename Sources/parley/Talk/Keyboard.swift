@@ -2,6 +2,7 @@
 
 import Foundation
 import GatewayServer
+import ParleyClient
 
 /// Reads the keys of a terminal in raw mode, on a dedicated thread.
 final class Keyboard: Sendable {

@@ -2,6 +2,7 @@
 
 import GatewayCore
 import GatewayServer
+import ParleyClient
 import Synchronization
 
 /// The state of reconnecting after a lost connection.
@@ -16,8 +17,13 @@ struct Resumption {
         }
     }
 
-    private static let firstDelay = Duration.milliseconds(250)
-    private static let longestDelay = Duration.seconds(5)
+    /// Someone waits at the terminal, so the delays stay short, and the deadline limits the number of attempts.
+    private static let policy = {
+        var policy = BackoffPolicy()
+        policy.cap = .seconds(5)
+        policy.attempts = nil
+        return policy
+    }()
 
     /// The newest resume token; nil before the first session, and if the gateway issued none.
     private(set) var token: String?
@@ -30,7 +36,8 @@ struct Resumption {
     /// The time of the next attempt; nil while an attempt is running.
     private(set) var due: Instant?
     var attempt: Attempt?
-    private var attempts = 0
+    private var backoff = Backoff(Self.policy)
+    private var hasAttempted = false
     private(set) var isPending = false
 
     mutating func opened(_ message: ServerMessage) {
@@ -42,21 +49,21 @@ struct Resumption {
         self.closing = closing
         isPending = true
         if deadline == nil { deadline = now.advanced(by: timeout) }
-        due = attempts == 0 ? now : now.advanced(by: delay)
+        due = hasAttempted ? now.advanced(by: backoff.next() ?? .zero) : now
     }
 
     mutating func attemptStarted(_ attempt: Attempt) {
         self.attempt = attempt
-        attempts += 1
+        hasAttempted = true
         due = nil
     }
 
     /// Schedules the next attempt.
     ///
     /// - Returns: false if it would start after the deadline
-    mutating func failed(retryAfter: Duration?, now: Instant) -> Bool {
+    mutating func failed(retryAfter: Duration, now: Instant) -> Bool {
         attempt = nil
-        let next = now.advanced(by: max(retryAfter ?? .zero, delay))
+        let next = now.advanced(by: backoff.next(minimum: retryAfter) ?? .zero)
         guard let deadline, next <= deadline else { return false }
         due = next
         return true
@@ -71,8 +78,7 @@ struct Resumption {
     mutating func connectionConfirmed() {
         guard !isPending else { return }
         deadline = nil
-        attempts = 0
+        hasAttempted = false
+        backoff.reset()
     }
-
-    private var delay: Duration { min(Self.firstDelay * (1 << min(max(attempts - 1, 0), 10)), Self.longestDelay) }
 }

@@ -2,6 +2,7 @@
 
 import Foundation
 import GatewayServer
+import ParleyClient
 
 /// Reads standard input line by line, on a dedicated thread, one line per request. Lines may have any length.
 final class StandardInput: Sendable {

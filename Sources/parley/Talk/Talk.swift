@@ -5,6 +5,7 @@ import Foundation
 import GatewayCore
 import GatewayServer
 import GatewayTLS
+import ParleyClient
 import UnixSignals
 
 /// `parley talk`: a conversation with a gateway from the terminal or from a script.

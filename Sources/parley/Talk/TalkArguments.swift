@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import GatewayServer
+import ParleyClient
 
 /// The command-line arguments of `parley talk`.
 struct TalkArguments: ParsableCommand {

@@ -6,6 +6,7 @@ import GatewayAudio
 import GatewayServer
 import GatewayTLS
 import NIOHTTP1
+import ParleyClient
 
 /// The validated arguments of `parley talk`, with all files opened, so that nothing is sent if one of them is invalid.
 struct TalkPlan: Sendable {

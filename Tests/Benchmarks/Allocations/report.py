@@ -21,11 +21,11 @@ from collections import Counter, defaultdict
 # Timers and growing tables allocate now and then, independently of messages.
 TOLERANCE = 0.01
 MAGIC = 0x31434F4C4C41
-OURS = {"GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "parley"}
+OURS = {"GatewayAudio", "GatewayCore", "GatewayServer", "GatewayTLS", "GatewayWebSocket", "ParleyClient", "parley"}
 CONTAINER = re.compile(r"^\$s7NIOCore(10ByteBuffer|19ByteBufferAllocator|14CircularBuffer|20MarkedCircularBuffer)")
 # Swift's standard library (`s`, or `S` and a letter for common types) and its runtime.
 RUNTIME = re.compile(r"^(_?swift_|_swift|_ZNS?t?\d*swift|\$s(s|S[a-zA-Z])|\$s12_Concurrency|\$s15Synchronization|_Znwm|_Znam)")
-EXTENSION = re.compile(r"(\d+)(GatewayAudio|GatewayCore|GatewayServer|GatewayTLS|GatewayWebSocket|parley)E")
+EXTENSION = re.compile(r"(\d+)(GatewayAudio|GatewayCore|GatewayServer|GatewayTLS|GatewayWebSocket|ParleyClient|parley)E")
 
 
 def read_counts(path):

@@ -3,6 +3,7 @@
 import GatewayCore
 import GatewayServer
 import NIOHTTP1
+import ParleyClient
 import Testing
 
 @Suite struct TalkMessagesTests {

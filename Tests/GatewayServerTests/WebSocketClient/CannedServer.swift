@@ -2,8 +2,10 @@
 
 import Foundation
 import GatewayServer
+import GatewayTLS
 import NIOCore
 import NIOPosix
+import ParleyClient
 import Synchronization
 
 /// A server that responds to the upgrade request with bytes chosen by the test, and records the bytes that it receives afterwards.

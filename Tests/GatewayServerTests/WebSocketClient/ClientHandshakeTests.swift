@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import GatewayTLS
 import NIOHTTP1
 import Testing
 
-@testable import GatewayServer
 @testable import GatewayWebSocket
+@testable import ParleyClient
 
 @Suite struct ClientHandshakeTests {
     private static let key = "dGhlIHNhbXBsZSBub25jZQ=="

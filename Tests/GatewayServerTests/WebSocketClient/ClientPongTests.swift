@@ -4,8 +4,8 @@ import NIOCore
 import NIOEmbedded
 import Testing
 
-@testable import GatewayServer
 @testable import GatewayWebSocket
+@testable import ParleyClient
 
 /// Pongs to a gateway that sends pings and doesn't read.
 @Suite struct ClientPongTests {

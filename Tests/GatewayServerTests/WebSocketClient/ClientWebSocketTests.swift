@@ -4,7 +4,7 @@ import NIOHTTP1
 import Support
 import Testing
 
-@testable import GatewayServer
+@testable import ParleyClient
 
 @Suite struct ClientWebSocketTests {
     private static func frame(_ opcode: UInt8, _ payload: String) -> [UInt8] {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import GatewayServer
+import ParleyClient
 import Testing
 
 @Suite struct HostResolutionTests {

@@ -2,6 +2,7 @@
 
 import GatewayCore
 import NIOCore
+import ParleyClient
 
 /// One side of the link between two nodes: the handshake, requests and streams, on the event loop of the connection.
 final class NodeLinkHandler: ChannelInboundHandler {

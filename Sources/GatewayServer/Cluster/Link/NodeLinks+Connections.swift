@@ -4,6 +4,7 @@ import GatewayCore
 import GatewayTLS
 import NIOCore
 import NIOPosix
+import ParleyClient
 import Synchronization
 
 /// The connections of the links.

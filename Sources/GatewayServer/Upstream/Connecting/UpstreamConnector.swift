@@ -4,6 +4,7 @@ import GatewayCore
 import GatewayTLS
 import NIOCore
 import NIOPosix
+import ParleyClient
 
 /// Opens TCP or TLS connections to the endpoints of one upstream, on one event loop.
 struct UpstreamConnector {

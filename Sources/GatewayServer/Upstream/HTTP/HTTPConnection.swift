@@ -4,6 +4,7 @@ import GatewayCore
 import GatewayTLS
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 #if canImport(Glibc)
 import Glibc

@@ -4,6 +4,7 @@ import DequeModule
 import GatewayCore
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 /// The connections of one event loop to the endpoints of an HTTP upstream.
 final class HTTPTransport: UpstreamTransport {

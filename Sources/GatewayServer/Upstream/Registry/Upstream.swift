@@ -4,6 +4,7 @@ import GatewayCore
 import Logging
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 /// A configured upstream with its pool and its service.
 final class Upstream: Sendable {

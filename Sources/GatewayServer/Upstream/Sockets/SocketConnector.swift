@@ -3,6 +3,7 @@
 import GatewayCore
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 /// Opens WebSockets to the endpoints of one upstream, on one event loop.
 struct SocketConnector {

@@ -4,6 +4,7 @@ import GatewayCore
 import GatewayTLS
 import NIOCore
 import NIOHTTP1
+import ParleyClient
 
 /// An upstream of kind `websocket`, whose connections are shared by many sessions, or `vosk`, with one connection per stream.
 final class SocketService: UpstreamService {

@@ -3,6 +3,7 @@
 import GatewayCore
 import GatewayWebSocket
 import NIOCore
+import ParleyClient
 
 #if canImport(Glibc)
 import Glibc

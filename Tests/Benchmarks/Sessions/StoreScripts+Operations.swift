@@ -1,0 +1,1 @@
+../../../Sources/GatewayServer/Store/Redis/StoreScripts+Operations.swift
