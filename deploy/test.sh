@@ -72,6 +72,6 @@ deploy/package/check.sh
 unset PARLEY_TEST_PYTHON
 export PARLEY_EXECUTABLE="$PWD/.build/release/parley"
 step 'browser client'
-Tests/SDK/run.sh
+Tests/SDK/run.sh short
 step 'Python client'
 Tests/SDK/python.sh --faults 25

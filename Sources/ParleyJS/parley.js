@@ -4,7 +4,6 @@
  *
  * See `parley.d.ts` for the interface. `parley-audio.js` is loaded with the first audio.
  *
- * @typedef {import("./parley").Options} Options
  * @typedef {import("./parley").State} State
  * @typedef {import("./internal").Message} Message
  * @typedef {import("./internal").Connection} Connection
@@ -12,7 +11,7 @@
  * @typedef {ParleyError | "done" | "cancelled"} Outcome
  */
 
-/** Texts for people, by key. An application passes translations as the option `words`. */
+/** Texts for people, by key; the option `words` replaces them. */
 export const WORDS = {
 	connecting: "Connecting …",
 	reconnecting: "The connection was lost. Trying again in {seconds} s.",
@@ -103,7 +102,7 @@ network stop gave_up: gave_up`.trim().split("\n")) {
 }
 
 export class ParleyError extends Error {
-	/** `about` is like the protocol's `error`; `row` is a key of `CODES` that replaces `code`. */
+	/** `row`: a key of `CODES`, in place of `code`. */
 	constructor(code = "", /** @type {any} */ about = {}) {
 		super(about.message ?? about.text ?? code);
 		const row = CODES[about.row ?? code] ?? CODES.internal;
@@ -122,7 +121,7 @@ export class ParleyError extends Error {
 }
 
 /**
- * Items that any number of readers iterate, each from the oldest on; beyond `max`, the oldest are dropped.
+ * Items for any number of readers; beyond `max`, the oldest are dropped.
  *
  * @template T
  */
@@ -274,11 +273,10 @@ export class Parley extends EventTarget {
 	/** @type {State} */
 	#state = "idle";
 	#connection = /** @type {Connection | null} */ (null);
-	/** @type {Map<string, any>} */
 	#timers = new Map();
 	/** @type {Map<string, Request>} requests in the order of `say`, each until its response ends */
 	#requests = new Map();
-	/** @type {Map<string, string>} the session of each push */
+	/** The session of each push. */
 	#pushes = new Map();
 	/** @type {Set<Feed<any>>} */
 	#feeds = new Set();
@@ -286,6 +284,8 @@ export class Parley extends EventTarget {
 	#session = {};
 	/** @type {string | null} the resume token */
 	#token = null;
+	/** @type {string | null} the one before, until the gateway has confirmed its successor */
+	#before = null;
 	/** The `seq` of the last message received, and of the last `ack`. */
 	#last = 0;
 	#acked = 0;
@@ -323,7 +323,7 @@ export class Parley extends EventTarget {
 		fail: (request, code) => this.#cancel(request, code, this.#error(code)),
 	};
 
-	constructor(/** @type {string | URL} */ url, /** @type {Options} */ options = {}) {
+	constructor(/** @type {string | URL} */ url, /** @type {import("./parley").Options} */ options = {}) {
 		super();
 		this.#options = { ...DEFAULTS, ...options };
 		this.#clock = options.clock ?? CLOCK;
@@ -331,7 +331,7 @@ export class Parley extends EventTarget {
 		this.#url.protocol = this.#url.protocol.replace("http", "ws");
 		try {
 			const kept = JSON.parse(options.storage?.getItem(`parley:${this.#url}`) ?? "null");
-			if (kept) [this.#token, this.#last] = [kept.token, kept.last];
+			if (kept) [this.#token, this.#before, this.#last] = [kept.token, kept.before, kept.last];
 		} catch {
 			// What can't be read counts as absent.
 		}
@@ -409,7 +409,7 @@ export class Parley extends EventTarget {
 		this.#audio()
 			.then(({ run }) => run(this.#host, this.#sound, { listening, request, begin, format, options }))
 			.catch((cause) => {
-				// There is no microphone, or the source or the audio module has failed.
+				// There is no microphone, or the source or module has failed.
 				const error = this.#error(options.source ? "source_failed" : "microphone", { cause });
 				const current = this.#requests.get(listening.reply.id);
 				if (current) this.#cancel(current, error.code, error);
@@ -421,11 +421,10 @@ export class Parley extends EventTarget {
 
 	async interrupt(reason = "interrupted") {
 		const stopped = this.#all.filter(({ acked, audio }) => acked && (!audio || audio.endSent));
-		/** @type {Map<string, any>} */
 		const played = (await this.#sound?.stop()) ?? new Map();
 		for (const [id, { reply, ms }] of played) {
 			reply.playedMs = ms;
-			// A complete response can't be cancelled; the gateway learns how much of it was played.
+			// Too late to cancel; the gateway learns how much was played.
 			if (!this.#requests.has(id)) this.status("recording", { replyTo: id, playedMs: Math.round(ms) });
 		}
 		for (const { reply } of stopped) reply.cancel(reason);
@@ -464,7 +463,7 @@ export class Parley extends EventTarget {
 		this.#sound?.close();
 		for (const feed of this.#feeds) feed.end(null);
 		if (!socket) return;
-		// The gateway closes the connection within a second, or not at all.
+		// The gateway closes the connection, within a second.
 		await new Promise((resolve) => {
 			socket.onclose = resolve;
 			this.#after("bye", 1000, () => resolve(0));
@@ -536,7 +535,7 @@ export class Parley extends EventTarget {
 		const { storage } = this.#options;
 		const key = `parley:${this.#url}`;
 		try {
-			if (this.#token) storage?.setItem(key, JSON.stringify({ token: this.#token, last: this.#last }));
+			if (this.#token) storage?.setItem(key, JSON.stringify({ token: this.#token, before: this.#before, last: this.#last }));
 			else storage?.removeItem(key);
 		} catch {
 			// The session ends with the page.
@@ -544,7 +543,7 @@ export class Parley extends EventTarget {
 	}
 
 	#forget() {
-		this.#token = this.#inbound = null;
+		this.#token = this.#before = this.#inbound = null;
 		this.#last = this.#acked = 0;
 		this.#save();
 	}
@@ -600,7 +599,7 @@ export class Parley extends EventTarget {
 			const socket = new Socket(url.href, protocols);
 			connection.socket = socket;
 			socket.binaryType = "arraybuffer";
-			// The handlers stay when the connection is dropped: `ws` throws an error that has no handler.
+			// The handlers stay: `ws` throws an error without one.
 			socket.onmessage = ({ data }) => this.#connection === connection && this.#receive(connection, data);
 			socket.onerror = (event) => (connection.detail = /** @type {any} */ (event).message);
 			socket.onclose = ({ code, reason }) => this.#connection === connection && this.#closed(connection, code, reason);
@@ -617,7 +616,7 @@ export class Parley extends EventTarget {
 		const code = fatal?.code ?? status ?? /^[a-z_]+/.exec(reason)?.[0];
 		const other = connection.session || close !== 1006 ? close : "connect_failed";
 		const known = CODES[code] ? code : CODES[other] ? String(other) : "1006";
-		// 4502 to 4507 determine the strategy whatever the error was.
+		// 4502 to 4507 determine the strategy.
 		this.#lose(known, { ...fatal, row: close >= 4502 && CODES[close] ? String(close) : known, closeCode: close });
 	}
 
@@ -627,7 +626,7 @@ export class Parley extends EventTarget {
 		this.#connection = null;
 		this.#clear("connect", "ping", "pong", "ack", "goaway", "hold", "pace", "retry");
 		for (const request of this.#requests.values()) request.sent = false;
-		// A stable connection clears the count of attempts; each tenth of that time takes one off.
+		// Each tenth of a stable connection's time takes one attempt off.
 		const openMs = connection.session ? this.#now() - connection.openedAt : 0;
 		this.#attempts = Math.max(0, this.#attempts - Math.floor((openMs * 10) / this.#options.stableMs));
 		const socket = /** @type {any} */ (connection.socket);
@@ -697,6 +696,13 @@ export class Parley extends EventTarget {
 		const resuming = this.#token !== null;
 		connection.session = true;
 		connection.openedAt = this.#now();
+		if (this.#before && !resumed) {
+			// A late attempt of its own had the token replaced.
+			[this.#token, this.#before] = [this.#before, null];
+			this.#write({ type: "bye" });
+			this.#drop();
+			return void this.#attempt();
+		}
 		this.#clear("connect");
 		this.#refreshed = false;
 		this.#session = message;
@@ -711,11 +717,12 @@ export class Parley extends EventTarget {
 		}
 		if (resuming && (lost || !resumed)) this.#failAccepted(message.resume_error ?? "outbox");
 		if (!resumed) this.#last = message.last_seq ?? 0;
+		this.#before = this.#token;
 		this.#token = message.resume_token ?? null;
 		this.#sendAck(true);
 		for (const { id, audio, cancelled } of this.#all) {
 			if (!cancelled) audio?.resume(message.open_audio?.id === id ? message.open_audio.chunks : null);
-			// It may have been accepted before the connection was lost.
+			// It may have been accepted before.
 			else if (resumed) this.#write(cancelled);
 			else this.#requests.delete(id);
 		}
@@ -751,6 +758,8 @@ export class Parley extends EventTarget {
 
 	#pong(/** @type {Connection} */ connection, /** @type {Message} */ message) {
 		if (message.id !== connection.ping) return;
+		// Sent after the first `ack`.
+		this.#before = null;
 		connection.missed = connection.extended = 0;
 		this.#clear("pong");
 		for (const request of this.#all) if (request.audio?.doubtful) this.#end(request, this.#error("lost"));
@@ -875,7 +884,7 @@ export class Parley extends EventTarget {
 		request.cancelled = { type: "cancel", id, reason, played_ms: reply.audioFormat ? Math.round(reply.playedMs) : undefined };
 		this.#end(request, outcome);
 		if (request.everSent) {
-			// Kept until the gateway confirms: without a connection, `cancel` is sent after the resume.
+			// Kept until confirmed, to be sent again after a resume.
 			this.#requests.set(id, request);
 			this.#write(request.cancelled);
 		}
@@ -995,7 +1004,7 @@ export class Parley extends EventTarget {
 			return this.#report(error);
 		}
 		if (!request) {
-			// Some message was rejected, perhaps a request: the resume finds out which.
+			// The resume finds out which message was rejected.
 			if (!about.reply_to) this.#lose(about.code, about);
 			return;
 		}
@@ -1003,7 +1012,7 @@ export class Parley extends EventTarget {
 		if (++request.tries > (request.isAudio ? 100 : 10)) return this.#end(request, error);
 		if (request.isAudio) request.audio?.reject(about.chunk, until);
 		else {
-			// One at a time until the gateway accepts again: too many rejections would end the session.
+			// One at a time: too many rejections would end the session.
 			request.sent = false;
 			this.#window = 1;
 			this.#hold = Math.max(this.#hold, until);
@@ -1021,7 +1030,7 @@ export class Parley extends EventTarget {
 				.then((fresh) => this.#connection === connection && this.#write({ type: "auth", token: fresh }))
 				.catch((cause) => this.#report(this.#error("token_failed", { cause })));
 		} else if (message.reason === "draining" || message.reason === "connection_age") {
-			// At random: the clients of a gateway shouldn't come back in one wave.
+			// At random, so that clients don't come back in one wave.
 			const wait = (0.1 + 0.6 * this.#clock.random()) * (message.deadline_ms ?? 0);
 			this.#after("goaway", wait, () => {
 				this.#drop();

@@ -68,6 +68,28 @@ import Testing
         #expect(closingCode(client) == "4503")
     }
 
+    @Test func `until the gateway has confirmed a token, the one before it is tried again, once`() {
+        var client = MachineHarness()
+        client.start()
+        let id = client.say("a").id
+        client.receive(#"{"type":"ack","id":"\#(id)"}"#)
+        client.lose()
+        client.resume(token: "second")
+        client.lose()
+        client.advanceToDeadline()
+        #expect(client.attempts.last?.token == "second")
+        // A late attempt with the first token had the second one replaced.
+        #expect(client.open(#","resumed":false,"lost":true,"resume_error":"unknown""#, token: "other").contains { $0.contains("bye") })
+        #expect(client.attempts.last?.token == "token1" && client.ends.isEmpty)
+        client.open(#","resumed":true,"lost":false"#, token: "fourth", sequence: 100)
+        #expect(client.ends.isEmpty)
+        client.lose()
+        client.advanceToDeadline()
+        client.open(#","resumed":false,"lost":true,"resume_error":"unknown""#, token: "other")
+        client.open(#","resumed":false,"lost":true,"resume_error":"unknown""#, token: "new")
+        #expect(client.ends == ["\(id) lost"])
+    }
+
     @Test(arguments: ["4500", "4501", "401"])
     func `a rejected token is refreshed once`(code: String) {
         var client = MachineHarness()

@@ -369,6 +369,33 @@ test("a takeover by an own attempt that was given up leads to a resume", async (
   assert.equal(parley.state, "closed");
 });
 
+test("until the gateway has confirmed a token, the one before it is tried again, once", async () => {
+  const { parley, clock } = await opened();
+  const reply = parley.say("x");
+  last().receive({ type: "ack", id: reply.id });
+  last().fail();
+  await clock.advance(1000);
+  last().resume({ resume_token: "second" });
+  last().fail();
+  await clock.advance(1000);
+  assert.deepEqual(last().protocols.slice(1), ["resume.second"]);
+  // A late attempt with the first token had the second one replaced.
+  const superfluous = last();
+  superfluous.open({ resume_error: "unknown", lost: true });
+  assert.deepEqual(superfluous.types(), ["bye"]);
+  await clock.advance(0);
+  assert.deepEqual(last().protocols.slice(1), ["resume.token1"]);
+  last().resume({ resume_token: "fourth" });
+  assert.equal(reply.ended, false);
+  // The pong confirms the token.
+  last().receive({ type: "pong", id: last().of("ping").at(-1).id });
+  last().fail();
+  await clock.advance(5000);
+  last().open({ resume_error: "unknown", lost: true });
+  assert.equal(reply.error.code, "lost");
+  assert.equal(parley.state, "open");
+});
+
 test("an expired session is replaced by a new one", async () => {
   const { parley, clock } = await opened();
   const accepted = parley.say("x");

@@ -49,7 +49,7 @@ PYTHONDONTWRITEBYTECODE=1 deploy/package/manuals.py --executable "$root/bin/parl
     --date "$(date --utc --date="@$epoch" +%F)"
 
 # All pages are in one directory, without the parts of the repository that the tarball doesn't have.
-install -m 644 LICENSE "$doc/"
+install -m 644 LICENSE Sources/GatewayServer/Documentation.docc/*.svg "$doc/"
 for page in README.md CHANGELOG.md SECURITY.md Sources/GatewayServer/Documentation.docc/*.md; do
     sed -E -e 's#\]\((\.\./\.\./\.\./|Sources/GatewayServer/Documentation\.docc/)#](#g' \
         -e 's#\[([^][]*)\]\((\.\.|Sources|Tests|\.swift-format|\.github|CONTRIBUTING\.md|llms\.txt)[^()]*\)#\1#g' \

@@ -62,11 +62,11 @@ extension SessionMachine {
             wasRefused = true
         }
         // The session has ended.
-        if failure.code == "4506" || failure.code == "4507" { resumeToken = nil }
+        if failure.code == "4506" || failure.code == "4507" { (resumeToken, previousToken) = (nil, nil) }
         if recovery == .stop { return stop(error, now: now) }
         if recovery == .newSession {
             beginNewSession(reason: "expired")
-            resumeToken = nil
+            (resumeToken, previousToken) = (nil, nil)
         }
         let isAtOnce = recovery == .reconnect || recovery == .refresh || recovery == .newSession
         guard let delay = backoff.next(isAtOnce: isAtOnce, minimum: max(failure.retryAfter, asked)) else {
@@ -124,7 +124,7 @@ extension SessionMachine {
         let isLost = message.isLost == true
         if isResumed, !presentedToken || (message.lastSequence ?? 0) < sequence.received {
             // Further messages would be taken for repetitions. A new session is the only way on.
-            resumeToken = nil
+            (resumeToken, previousToken) = (nil, nil)
             beginNewSession(reason: "bad_last_seq")
             return violated("the session was resumed before the last received message", now: now)
         }
@@ -132,12 +132,19 @@ extension SessionMachine {
             resumes += 1
             sequence.resumed()
             if isLost { lose(reason: nil, isNewSession: false) }
+        } else if presentedToken, let previous = previousToken {
+            // An attempt that was given up has arrived late, and had the token replaced. The one before is still valid.
+            (resumeToken, previousToken) = (previous, nil)
+            send(.bye)
+            abandon(isGraceful: true, now: now)
+            return connect(now: now)
         } else if presentedToken {
             beginNewSession(reason: message.resumeError ?? "unknown")
         } else {
             sequence = AcknowledgementSchedule()
             receivedAudio = nil
         }
+        previousToken = isResumed ? resumeToken : nil
         (resumeToken, sessionID) = (token, id)
         limits = message.limits ?? [:]
         sessions += 1

@@ -58,7 +58,11 @@ extension SessionMachine {
         switch message.type {
         case "ack": requests.acknowledged(message, now: now)
         case "pong":
-            if health.pong(message.id, now: now) { advise(health.isSlow ? .slow : nil) }
+            if health.pong(message.id, now: now) {
+                // The ping was sent after the first `ack`, which confirms the token.
+                previousToken = nil
+                advise(health.isSlow ? .slow : nil)
+            }
         case "goaway": goAway(message, now: now)
         case "error": handleError(message, now: now)
         case "auth", "session": break

@@ -77,6 +77,8 @@ struct SessionMachine: Sendable {
 
     // The session.
     var resumeToken: String?
+    /// The token before, until the gateway has confirmed its successor.
+    var previousToken: String?
     var pushIDs: [String] = []
     var wasRefused = false
     var hadOutage = false
@@ -226,7 +228,7 @@ struct SessionMachine: Sendable {
         if isOpen { send(.bye) }
         isFinal = true
         stop(ParleyError("closed"), isGraceful: true, now: now)
-        resumeToken = nil
+        (resumeToken, previousToken) = (nil, nil)
         return takeEffects()
     }
 

@@ -320,6 +320,29 @@ class Connecting(unittest.TestCase):
             self.assertEqual(driver.of(Done)[0].id, id)
             self.assertIsNone(driver.machine.deadline)
 
+    def test_until_a_token_is_confirmed_the_one_before_is_tried_again_once(self):
+        driver = Driver().start()
+        driver.open()
+        id = driver.say("x")
+        driver.receive(type="ack", id=id)
+        driver.fail(Failure(1006))
+        driver.reconnect()
+        driver.resume()
+        driver.fail(Failure(1006))
+        driver.reconnect()
+        self.assertEqual(driver.of(Connect)[-1].resume_token, "token-2")
+        # A late attempt with the first token had the second one replaced.
+        driver.open(resume_error="unknown", lost=True)
+        self.assertIn('{"type":"bye"}', [effect.data for effect in driver.of(Send)])
+        self.assertEqual(driver.of(Connect)[-1].resume_token, "token-1")
+        driver.resume()
+        self.assertEqual(driver.of(Lost), [])
+        driver.fail(Failure(1006))
+        driver.reconnect()
+        driver.open(resume_error="unknown", lost=True)
+        driver.open(resume_error="unknown", lost=True)
+        self.assertEqual([lost.ids for lost in driver.of(Lost)], [(id,)])
+
     def test_a_session_ended_by_an_operator_is_not_resumed_by_hand(self):
         driver = Driver().start()
         driver.open()

@@ -88,6 +88,8 @@ class Machine:
         self._backoff = Backoff(options.backoff, generator)
         self._connection = 0
         self._token = saved.token if saved else None
+        # The token before, until the gateway has confirmed its successor.
+        self._previous: str | None = None
         self._presented = False
         self._resumed_from = 0
         self._stale_until = 0.0
@@ -253,7 +255,7 @@ class Machine:
                 self._send({"type": "bye"})
             self._is_final = True
             self._stop(self._error("closed"), now, is_graceful=True)
-            self._token = None
+            self._token = self._previous = None
         return self._take()
 
     def suspend(self, now: float) -> list[Effect]:
@@ -394,12 +396,12 @@ class Machine:
                 return self._stop(error, now)
             self._was_refused = True
         if failure.key in (4506, 4507):
-            self._token = None
+            self._token = self._previous = None
         if strategy is Strategy.STOP:
             return self._stop(error, now)
         if strategy is Strategy.NEW_SESSION:
             self._begin_new_session("expired")
-            self._token = None
+            self._token = self._previous = None
         at_once = strategy in (Strategy.RECONNECT, Strategy.REFRESH, Strategy.NEW_SESSION)
         delay = self._backoff.next(at_once=at_once, minimum=minimum)
         if delay is None:
@@ -490,19 +492,26 @@ class Machine:
         is_resumed = message["resumed"] is True
         if is_resumed and (not self._presented or int(message["last_seq"]) < self.inbox.last):
             # Messages would be taken for repeated ones; a new session is the only way on.
-            self._token = None
+            self._token = self._previous = None
             self._begin_new_session("bad_last_seq")
             raise ValueError(f"the session was resumed at {message['last_seq']}, after {self.inbox.last}")
         if is_resumed:
             self._resumes += 1
             if message["lost"] is True:
                 self._lose(None, is_new_session=False)
+        elif self._presented and self._previous is not None:
+            # An attempt that was given up has arrived late, and had the token replaced. The one before is still valid.
+            self._token, self._previous = self._previous, None
+            self._send({"type": "bye"})
+            self._abandon(now, is_graceful=True)
+            return self._connect(now)
         elif self._presented:
             self._begin_new_session(str(message.get("resume_error")))
         else:
             self.inbox.forget()
             self._audio = None
         open_audio = message.get("open_audio")
+        self._previous = self._token if is_resumed else None
         self._token, self.session_id = token, str(message["session_id"])
         self.limits = message.get("limits") or {}
         self._sessions += 1
@@ -582,6 +591,8 @@ class Machine:
     def _pong(self, message: Mapping[str, Any], now: float) -> None:
         if not self.health.pong(str(message.get("id")), now):
             return
+        # The ping was sent after the first `ack`, which confirms the token.
+        self._previous = None
         self._advise("slow" if self.health.is_slow else "")
         self._emit(self.stats())
 
