@@ -22,13 +22,13 @@ gateway() {
     fi
 }
 
-types() {
+types() (
     step 'types and size'
     local folder options
     options=(--strict --noEmit --target es2022 --module es2022 --moduleResolution node --lib 'es2022,dom,dom.iterable')
     tsc --allowJs --checkJs "${options[@]}" Sources/ParleyJS/parley.js Sources/ParleyJS/parley-audio.js
     folder="$(mktemp -d)"
-    trap 'rm -rf "$folder"' RETURN
+    trap 'rm -rf "$folder"' EXIT
     cp Sources/ParleyJS/*.d.ts Tests/SDK/types.ts "$folder"
     cp Sources/ParleyJS/parley.js "$folder/built.js"
     # Without its body, which refers to parley.d.ts.
@@ -40,7 +40,7 @@ types() {
         printf 'parley.js has %d bytes, more than 40 KB\n' "$size" >&2
         return 1
     fi
-}
+)
 
 unit() {
     step 'logic'
