@@ -39,7 +39,7 @@ export class Browser {
    *
    * @param {string} url @param {{script?: string, width?: number, height?: number, scheme?: "light" | "dark"}} options `script` runs first
    */
-  async open(url, { script, width = 1280, height = 800, scheme = "light" } = {}) {
+  async open(url, { script, width = 1280, height = 800, scheme = "light", secure = true } = {}) {
     const target = await (await fetch(`http://127.0.0.1:${this.port}/json/new?about:blank`, { method: "PUT" })).json();
     const socket = new WebSocket(target.webSocketDebuggerUrl, { maxPayload: 1 << 28 });
     await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
@@ -48,7 +48,7 @@ export class Browser {
     if (script) await page.call("Page.addScriptToEvaluateOnNewDocument", { source: script });
     await page.look({ width, height, scheme });
     await page.call("Page.navigate", { url });
-    await page.until("location.protocol === 'https:' && document.readyState === 'complete'", url);
+    await page.until(`location.protocol === '${secure ? "https:" : "http:"}' && document.readyState === 'complete'`, url);
     return page;
   }
 }

@@ -4,14 +4,16 @@
 //
 //   node faults.mjs --executable .build/release/parley --faults 25 --seed 1
 //   --scale 0.1       factor of the longest outage (30 s)
-//   --socket builtin  the WebSocket of Node.js (--experimental-websocket) instead of the package `ws`
+//   --socket builtin  the WebSocket of Node.js (--experimental-websocket) instead of the package `ws`; chromium: the clients run in Chromium
 //   --mutate NAME     runs a copy of the client with a defect, which has to be found: dedupe, resend
 import fs from "node:fs";
+import http from "node:http";
 import { createRequire } from "node:module";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { generator, Swarm } from "./faults_client.mjs";
 import { Gateway } from "./gateway.mjs";
 import { FaultProxy } from "./proxy.mjs";
 
@@ -29,17 +31,6 @@ const { values: options } = parseArgs({
 const faults = Number(options.faults);
 const scale = Number(options.scale);
 console.log(`seed ${options.seed}, ${faults} faults, ${options.clients} clients, socket ${options.socket}`);
-
-/** A generator of its own for each client and the faults (mulberry32): the same seed gives the same choices, though not the same timing. */
-function generator(name) {
-  let state = [...`${options.seed}/${name}`].reduce((hash, character) => Math.imul(hash ^ character.charCodeAt(0), 16777619), 2166136261);
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let value = Math.imul(state ^ (state >>> 15), 1 | state);
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value;
-    return ((value ^ (value >>> 14)) >>> 0) / 4294967296;
-  };
-}
 
 const DEFECTS = {
   dedupe: [/if \(seq <= this\.#last\) return[^;]*;/, ""],
@@ -59,18 +50,9 @@ async function loadClient() {
   return (await import(pathToFileURL(path.join(copy, "parley.js")))).Parley;
 }
 
-const Parley = await loadClient();
-const socketClass = options.socket === "ws" ? createRequire(import.meta.url)("/usr/share/nodejs/ws") : globalThis.WebSocket;
-if (!socketClass) throw new Error("this Node.js has no WebSocket; run it with --experimental-websocket");
-
-const violations = [];
-/** Set before the clients are closed, which fails their unfinished requests. */
-let isOver = false;
-const counts = {};
-const count = (name, more = 1) => (counts[name] = (counts[name] ?? 0) + more);
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-process.on("unhandledRejection", (error) => violations.push(`unhandled rejection: ${error?.stack ?? error}`));
-process.on("uncaughtException", (error) => violations.push(`uncaught exception: ${error?.stack ?? error}`));
+const counts = {};
+const count = (name) => (counts[name] = (counts[name] ?? 0) + 1);
 
 const gateway = await Gateway.make(options.executable, {
   "store.kind": "sqlite", "store.path": "faults.sqlite", "store.synchronous": "full", "listen.loops": "2",
@@ -79,131 +61,61 @@ const gateway = await Gateway.make(options.executable, {
   "limits.bytes_per_second": "0", "limits.audio_realtime_factor": "4",
 });
 
-class Client {
-  constructor(number) {
-    this.number = number;
-    this.random = generator(number);
-    this.proxy = new FaultProxy(gateway.port);
-    this.pending = new Set();
-    this.texts = 0;
-    this.isStopping = false;
-    /** Deltas by id, as the events tell them. */
-    this.shown = new Map();
-    this.lastSeq = 0;
-  }
+const proxies = Array.from({ length: Number(options.clients) }, () => new FaultProxy(gateway.port));
+for (const proxy of proxies) await proxy.listen();
+const urls = proxies.map(({ port }) => `ws://127.0.0.1:${port}/v1/ws`);
 
-  async start() {
-    await this.proxy.listen();
-    this.parley = new Parley(`ws://127.0.0.1:${this.proxy.port}/v1/ws`, {
-      WebSocket: socketClass, heartbeatMs: 400, pongTimeoutMs: 400, connectTimeoutMs: 1500, backoffMs: 50, backoffCapMs: 1000, stableMs: 1000,
-      // The number of attempts is bounded in the unit tests; here an outage may take longer.
-      maxAttempts: Infinity, maxQueue: 1000, maxQueueBytes: 1e7,
-    });
-    const { parley } = this;
-    parley.addEventListener("delta", ({ detail }) => this.shown.set(detail.id, (this.shown.get(detail.id) ?? "") + detail.text));
-    parley.addEventListener("lost", ({ detail }) => violations.push(`client ${this.number}: lost ${JSON.stringify(detail)}`));
-    parley.addEventListener("message", ({ detail: { seq } }) => {
-      if (seq === undefined) return;
-      if (seq <= this.lastSeq) violations.push(`client ${this.number}: number ${seq} was shown after ${this.lastSeq}`);
-      this.lastSeq = seq;
-    });
-    parley.addEventListener("state", ({ detail }) => {
-      if (detail.state === "closed" && !this.isStopping) violations.push(`client ${this.number}: closed: ${detail.error?.stack}`);
-    });
-  }
-
-  async run() {
-    await this.start();
-    while (!this.isStopping) {
-      const dice = this.random();
-      if (dice < 0.7) this.track(this.text());
-      else if (dice < 0.78 && !this.isRecording) this.track(this.recording());
-      else if (dice < 0.82) this.track(this.cancelled());
-      else if (dice < 0.86) this.parley.typing();
-      await sleep(this.random() * 120);
-    }
-  }
-
-  track(promise) {
-    const settled = promise
-      .catch((error) => !isOver && violations.push(`client ${this.number}: ${error.stack}`))
-      .finally(() => this.pending.delete(settled));
-    this.pending.add(settled);
-  }
-
-  /** A text, whose response must be the text, once. */
-  async text() {
-    const number = this.texts++;
-    const words = [1, 3, 30, 60][Math.floor(this.random() * 4)];
-    const text = Array.from({ length: words }, (_, word) => `${this.number}.${number}.${word}`).join(" ");
-    const reply = this.parley.say(text);
-    reply.label = text.slice(0, 20);
-    count("texts");
-    let joined = "";
-    try {
-      for await (const delta of reply) joined += delta;
-    } catch (error) {
-      return this.failed(reply, error);
-    }
-    if (joined !== text) throw new Error(`the response was ${joined}, expected ${text}`);
-    if ((await reply) !== text) throw new Error(`the text was ${await reply}, expected ${text}`);
-    if (this.shown.get(reply.id) !== text) throw new Error(`the events showed ${this.shown.get(reply.id)}, expected ${text}`);
-    count("responses");
-  }
-
-  /** A recording, whose transcript tells its length. */
-  async recording() {
-    this.isRecording = true;
-    const seconds = 0.2 + Math.floor(this.random() * 20) / 10;
-    const chunks = Math.round(seconds * 50);
-    const pause = this.random() < 0.5 ? 20 : 2;
-    async function* source() {
-      for (let n = 0; n < chunks; n++) {
-        yield new Int16Array(320).fill((n * 7) % 3000);
-        await sleep(pause);
-      }
-    }
-    const { reply } = this.parley.listen({ source: source() });
-    reply.label = `recording ${seconds}`;
-    count("recordings");
-    try {
-      await reply;
-    } catch (error) {
-      return this.failed(reply, error);
-    } finally {
-      this.isRecording = false;
-    }
-    const told = Number.parseFloat(reply.transcript);
-    if (Math.abs(told - (chunks * 0.02)) > 0.051) throw new Error(`the transcript was ${reply.transcript}, expected ${chunks * 0.02} s`);
-    count("transcripts");
-  }
-
-  async cancelled() {
-    const reply = this.parley.say(Array.from({ length: 200 }, (_, word) => `c${word}`).join(" "));
-    reply.label = "cancelled";
-    await sleep(this.random() * 30);
-    reply.cancel("test");
-    await reply.text.catch((error) => this.failed(reply, error));
-    count("cancelled");
-  }
-
-  /** The only honest failure: the gateway was killed while it sent the response. */
-  failed(reply, error) {
-    if (error.code !== "upstream_error" || !error.retryable || error.class !== "server") {
-      throw new Error(`${reply.label} (${reply.id}) failed: ${error.code}: ${error.message}`);
-    }
-    count("responses cut by a kill");
-  }
+/** The clients in this process. */
+async function here() {
+  const WebSocket = options.socket === "ws" ? createRequire(import.meta.url)("/usr/share/nodejs/ws") : globalThis.WebSocket;
+  if (!WebSocket) throw new Error("this Node.js has no WebSocket; run it with --experimental-websocket");
+  const swarm = new Swarm({ Parley: await loadClient(), WebSocket, urls, seed: options.seed });
+  process.on("unhandledRejection", (error) => swarm.violations.push(`unhandled rejection: ${error?.stack ?? error}`));
+  process.on("uncaughtException", (error) => swarm.violations.push(`uncaught exception: ${error?.stack ?? error}`));
+  swarm.start();
+  return { hasFailed: async () => swarm.violations.length > 0, stop: () => swarm.stop() };
 }
 
-const clients = Array.from({ length: Number(options.clients) }, (_, number) => new Client(number));
-const running = clients.map((client) => client.run().catch((error) => violations.push(String(error?.stack ?? error))));
-const random = generator("faults");
+/** The clients in a page of Chromium. */
+async function inChromium() {
+  const { Browser } = await import("./devtools.mjs");
+  const folders = { "/sdk/": new URL("../../Sources/ParleyJS/", import.meta.url), "/tests/": new URL("./", import.meta.url) };
+  const server = http.createServer((request, response) => {
+    const folder = Object.keys(folders).find((prefix) => request.url.startsWith(prefix));
+    const name = folder && path.basename(request.url);
+    response.setHeader("Content-Type", name ? "text/javascript" : "text/html");
+    response.end(name ? fs.readFileSync(new URL(name, folders[folder])) : "<!doctype html><title>faults</title>");
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "parley-sdk-js-chromium-"));
+  const browser = await Browser.start(directory, "/dev/null");
+  const page = await browser.open(`http://127.0.0.1:${server.address().port}/`, { secure: false });
+  await page.run(async ([urls, seed]) => {
+    const [{ Parley }, { Swarm }] = await Promise.all([import("/sdk/parley.js"), import("/tests/faults_client.mjs")]);
+    const swarm = (globalThis.swarm = new Swarm({ Parley, urls, seed }));
+    addEventListener("unhandledrejection", ({ reason }) => swarm.violations.push(`unhandled rejection: ${reason?.stack ?? reason}`));
+    addEventListener("error", ({ error, message }) => swarm.violations.push(`uncaught exception: ${error?.stack ?? message}`));
+    swarm.start();
+  }, [urls, options.seed]);
+  return {
+    hasFailed: () => page.run(() => globalThis.swarm.violations.length > 0),
+    stop: async () => {
+      const result = await page.run(() => globalThis.swarm.stop());
+      await browser.close();
+      server.close();
+      fs.rmSync(directory, { recursive: true, force: true });
+      return result;
+    },
+  };
+}
+
+const clients = await (options.socket === "chromium" ? inChromium() : here());
+const random = generator(options.seed, "faults");
 await sleep(500);
 const begun = Date.now();
 const outages = [];
-for (let number = 0; number < faults && !violations.length; number++) {
-  const { proxy } = clients[Math.floor(random() * clients.length)];
+for (let number = 0; number < faults && !(await clients.hasFailed()); number++) {
+  const proxy = proxies[Math.floor(random() * proxies.length)];
   const dice = random();
   const ms = 100 + random() * 900;
   const direction = ["up", "down", "both"][Math.floor(random() * 3)];
@@ -226,24 +138,15 @@ for (let number = 0; number < faults && !violations.length; number++) {
   await sleep(40 + random() * 400);
 }
 await Promise.all(outages);
-for (const client of clients) client.isStopping = true;
-await Promise.all(running);
-const limit = Date.now() + 60000;
-while (!violations.length && Date.now() < limit && clients.some(({ pending }) => pending.size)) await sleep(50);
-for (const { number, pending, parley } of clients) {
-  if (pending.size && !violations.length) violations.push(`client ${number}: ${pending.size} requests hang, state ${parley.state}: ${JSON.stringify(parley.stats())}`);
-}
-isOver = true;
-const stats = clients.map(({ parley }) => parley.stats());
+const { violations, stats, counts: replies } = await clients.stop();
+Object.assign(counts, replies);
 const sum = (name) => stats.reduce((total, one) => total + one[name], 0);
-await Promise.all(clients.map(({ parley }) => parley.close()));
-for (const { proxy } of clients) proxy.close();
+for (const proxy of proxies) proxy.close();
 await gateway.kill();
-await sleep(50);
 
 console.log(JSON.stringify(counts, null, 1));
 console.log(["connects", "reconnects", "resumes", "resent", "duplicates", "lostPongs"].map((name) => `${name} ${sum(name)}`).join(", "));
-console.log(`frames repeated by the proxy: ${clients.reduce((total, { proxy }) => total + proxy.repeated, 0)}`);
+console.log(`frames repeated by the proxy: ${proxies.reduce((total, proxy) => total + proxy.repeated, 0)}`);
 for (const line of violations.slice(0, 10)) console.log(`VIOLATION: ${line}`);
 if (!violations.length) fs.rmSync(gateway.directory, { recursive: true });
 else console.log(`the gateway's log: ${gateway.directory}/log`);

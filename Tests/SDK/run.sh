@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Tests the browser client (Sources/ParleyJS).
-# usage: Tests/SDK/run.sh [short|types|unit|live|faults [ARGUMENT …]|faults-builtin [ARGUMENT …]|browser|demo [ARGUMENT …]]
-# Without arguments, all of them: 25 faults with the package ws, 25 with the WebSocket of Node.js, no checks of the heap. "short" has no
-# assertion about time but those of the protocol, for deploy/test.sh. The long runs are
+# usage: Tests/SDK/run.sh [short|types|unit|live|browser]
+#        Tests/SDK/run.sh [faults|faults-builtin|faults-chromium|demo] [ARGUMENT …]
+# Without arguments, all but "short": 25 faults each with the package ws, the WebSocket of Node.js and Chromium, and no checks of the heap.
+# "short" has no assertion about time but those of the protocol, for deploy/test.sh. The long runs are
 #   Tests/SDK/run.sh faults --faults 500 --scale 1
 #   Tests/SDK/run.sh demo --only heap
 # PARLEY_EXECUTABLE is the path of an existing build; without it, a release is built.
@@ -68,6 +69,12 @@ faults-builtin() {
     node "${options[@]}" Tests/SDK/faults.mjs --socket builtin "$@"
 }
 
+faults-chromium() {
+    step 'faults, in Chromium'
+    gateway
+    node Tests/SDK/faults.mjs --socket chromium "$@"
+}
+
 browser() {
     step 'Chromium'
     gateway
@@ -103,6 +110,7 @@ all() {
     live
     faults
     faults-builtin
+    faults-chromium
     browser
     # The checks of the heap take five minutes.
     demo --skip heap --frozen 5000
