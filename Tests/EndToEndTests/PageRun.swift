@@ -41,6 +41,7 @@ struct PageRun {
             #expect(Self.matches(output[...], expected[...]), "\(location): \(output)")
         case ("sh", "background"):
             await stopBackground()
+            await waitForPorts()
             // The command runs in its own session, so that all processes that it starts can be stopped together.
             background = try ChildProcess(
                 "/usr/bin/setsid", ["/bin/bash", "-euc", block.code], directory: directory.path, environment: environment)
@@ -69,10 +70,22 @@ struct PageRun {
             "\(location): no gateway is ready: \(background?.lines.suffix(5) ?? []) \(background?.errorLines.suffix(5) ?? [])")
     }
 
+    /// Waits up to 100 s until nothing listens on the default ports (8443, 9464) of any address: another test may, and a page listens on all.
+    private func waitForPorts() async {
+        let wait = #"for _ in {1..1000}; do grep -qE ":(20FB|24F8) [0-9A-F:]+ 0A " /proc/net/tcp || exit 0; sleep 0.1; done"#
+        _ = try? await ChildProcess.run("/bin/bash", ["-c", wait], directory: directory.path, timeout: .seconds(110))
+    }
+
     mutating func stopBackground() async {
         guard let process = background else { return }
         kill(-process.identifier, SIGTERM)
         if (try? await process.exit(timeout: .seconds(10))) == nil { kill(-process.identifier, SIGKILL) }
+        // The shell may exit before the gateway, whose ports the next page needs.
+        let end = ContinuousClock.now + .seconds(10)
+        while kill(-process.identifier, 0) == 0 {
+            if ContinuousClock.now > end { kill(-process.identifier, SIGKILL) }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
         background = nil
     }
 
