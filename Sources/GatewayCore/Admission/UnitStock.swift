@@ -13,7 +13,7 @@ package final class UnitStock: Sendable {
         var nextGrant = Instant(nanoseconds: .min)
     }
 
-    /// The wait that a client is told while a request for units is in flight.
+    /// The wait time in a rejection while a request for units is in flight.
     static let requestDuration = Instant.Duration.milliseconds(10)
 
     private let state = Mutex(State())

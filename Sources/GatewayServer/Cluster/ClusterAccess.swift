@@ -156,7 +156,7 @@ package final class ClusterAccess: Service, CustomStringConvertible {
     private func send(_ notice: UserNotice, to node: NodeRecord) async -> [UInt8]? {
         guard let address = SocketEndpoint(node.address) else { return nil }
         return try? await links.request(
-            notice.record, kind: SessionCluster.RequestKind.userNotice.rawValue, to: node.id, at: address, timeout: Self.timeout)
+            notice.record, kind: NodeRequestKind.userNotice.rawValue, to: node.id, at: address, timeout: Self.timeout)
     }
 
     /// Answers a message of another node.

@@ -7,17 +7,6 @@ import Synchronization
 
 /// The sessions of all nodes: brings the session that a client resumes to this node, and hands sessions over to others.
 package final class SessionCluster: Sendable {
-    /// The kinds of requests between nodes.
-    enum RequestKind: UInt8 {
-        case handOver = 1
-        /// A push into sessions: ``ClusterPush``.
-        case push = 2
-        /// A list of live sessions: ``SessionListRequest``.
-        case sessions = 3
-        /// Connections and revocations of a user: ``UserNotice``.
-        case userNotice = 10
-    }
-
     /// Handles a request of another node, and returns the reply; an empty one means that the request can't be handled.
     typealias Handler = @Sendable (_ message: [UInt8]) async -> [UInt8]
 
@@ -54,7 +43,7 @@ package final class SessionCluster: Sendable {
     let logger: Logger
     let counters = ClusterCounters()
     /// The handlers of requests that aren't about hand-overs.
-    private let handlers = Mutex<[RequestKind: Handler]>([:])
+    private let handlers = Mutex<[NodeRequestKind: Handler]>([:])
     /// Accepts the streams of requests of operators.
     private let operatorStreams = Mutex<NodeLinks.StreamHandler?>(nil)
 
@@ -192,7 +181,7 @@ package final class SessionCluster: Sendable {
         do {
             reply = try HandOverReply(
                 record: try await links.request(
-                    message.record, kind: RequestKind.handOver.rawValue, to: node.id, at: address,
+                    message.record, kind: NodeRequestKind.handOver.rawValue, to: node.id, at: address,
                     timeout: min(.seconds(5), directory.lease)))
         } catch {
             counters.failures.add(1, ordering: .relaxed)
@@ -221,20 +210,20 @@ package final class SessionCluster: Sendable {
     // MARK: Handing a session over
 
     private func answer(_ kind: UInt8, _ message: [UInt8], from node: ULID) async -> [UInt8] {
-        switch RequestKind(rawValue: kind) {
+        switch NodeRequestKind(rawValue: kind) {
         case .handOver:
             guard let request = try? HandOverRequest(record: message) else { return [] }
             return await handOver(request, to: node).record
         case .userNotice: return access.answer(message)
         case .push, .sessions:
-            guard let kind = RequestKind(rawValue: kind) else { return [] }
+            guard let kind = NodeRequestKind(rawValue: kind) else { return [] }
             return await handlers.withLock { $0[kind] }?(message) ?? []
         case nil: return []
         }
     }
 
     /// Sets the handler of a kind of requests.
-    func handle(_ kind: RequestKind, _ handler: @escaping Handler) { handlers.withLock { $0[kind] = handler } }
+    func handle(_ kind: NodeRequestKind, _ handler: @escaping Handler) { handlers.withLock { $0[kind] = handler } }
 
     /// Sets the handler of the streams of operators' requests.
     func handleOperatorStreams(_ handler: @escaping NodeLinks.StreamHandler) { operatorStreams.withLock { $0 = handler } }

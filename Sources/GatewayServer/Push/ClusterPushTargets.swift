@@ -170,7 +170,7 @@ package struct ClusterPushTargets: PushTargets {
         do {
             let reply = try await withDeadline(Self.timeout) { [cluster] in
                 try await cluster.links.request(
-                    message.record, kind: SessionCluster.RequestKind.push.rawValue, to: node.id, at: address, timeout: Self.timeout)
+                    message.record, kind: NodeRequestKind.push.rawValue, to: node.id, at: address, timeout: Self.timeout)
             }
             return .success(PushResult(try ClusterPushReply(record: reply)))
         } catch {

@@ -88,7 +88,7 @@ package struct ClusterSessionDirectory: Sendable {
             guard let address = SocketEndpoint(node.address) else { throw NodeLinkError.unreachable("invalid address") }
             let record = try await withDeadline(Self.timeout) { [cluster] in
                 try await cluster.links.request(
-                    SessionListRequest(query).record, kind: SessionCluster.RequestKind.sessions.rawValue, to: node.id, at: address,
+                    SessionListRequest(query).record, kind: NodeRequestKind.sessions.rawValue, to: node.id, at: address,
                     timeout: Self.timeout)
             }
             let decoder = JSONDecoder()
